@@ -1,0 +1,35 @@
+"""The one error that users see: what went wrong, and what to do instead."""
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Something the user or a plugin can mend, printed as two lines and never as a traceback.
+
+    what: one line that says what went wrong.  todo: one line that says what to do instead ("" when nothing can be said).
+    kind: "usage" for a wrong command or file (exit 2); the kinds of a failed cell otherwise: "method_error", "infra_error",
+    "oom", "diverged", "timeout", "not_applicable".
+    """
+
+    def __init__(self, what: str, todo: str = "", kind: str = "usage") -> None:
+        super().__init__(what, todo, kind)
+        self.what, self.todo, self.kind = what, todo, kind
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.todo}" if self.todo else self.what
+
+
+def unknown(noun: str, name: str, known: Iterable[str], todo: str = "") -> BenchError:
+    """The error for a name that is not there, with near misses first.
+
+    >>> print(unknown("method", "thinnet", ["l1-norm", "thinet"]))
+    unknown method 'thinnet'
+    did you mean 'thinet'? known: l1-norm, thinet
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
+    listed = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+    return BenchError(f"unknown {noun} {name!r}", todo or f"{hint}known: {listed}")

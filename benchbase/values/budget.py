@@ -1,0 +1,149 @@
+"""How much to prune."""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import ROUND_FLOOR, Decimal
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from benchbase.errors import BenchError, unknown
+from benchbase.values.digest import digest
+
+SCOPES = ("inner", "all")
+
+
+class Sized(Protocol):
+    """What a budget must know of a group."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a network goes: exactly one of the five ways to say it.
+
+    ratio: the fraction of channels (or weights) removed.  ratios: glob on the group's name -> fraction removed; the first match
+    wins, a group that none matches is kept whole.  widths: group -> channels that stay.  macs, params: fraction of the whole net's
+    multiply-adds or parameters removed, met by one uniform ratio.  scope: "inner", "all" or "" for the method's own default.
+    name: how the user asked for it; no part of its identity.
+    """
+
+    ratio: float | None = None
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
+    macs: float | None = None
+    params: float | None = None
+    scope: str = ""
+    name: str = field(default="", compare=False, metadata={"identity": False})
+
+    def __post_init__(self) -> None:
+        said = [f for f in ("ratio", "ratios", "widths", "macs", "params") if getattr(self, f) not in (None, {})]
+        if len(said) != 1:
+            raise BenchError(f"a budget says {' and '.join(said) or 'nothing'}", "give exactly one of ratio, ratios, widths, macs, params")
+        for key, value in [("ratio", self.ratio), ("macs", self.macs), ("params", self.params)]:
+            if value is not None:
+                _fraction(key, value, zero=False)
+        for key, value in self.ratios.items():
+            _fraction(f"ratios.{key}", value, zero=True)
+        for key, count in self.widths.items():
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise BenchError(f"widths.{key} = {count!r} is not a count of channels", "give the number of channels that stay, at least 1")
+        if self.scope not in ("", *SCOPES):
+            raise unknown("scope", self.scope, SCOPES)
+
+    @property
+    def label(self) -> str:
+        """The budget in one word, for tables: as the user asked for it."""
+        if self.name:
+            return self.name
+        one = next(((k, getattr(self, k)) for k in ("macs", "params") if getattr(self, k) is not None), None)
+        return f"{one[0]}={one[1]:g}" if one else f"{self.ratio:g}" if self.ratio is not None else f"widths-{digest(self)[:8]}"
+
+    def keep(self, group: Sized) -> int:
+        """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1.
+
+        macs and params budgets have no answer before they are resolved on a network: BenchError.
+        """
+        if self.widths:
+            return self.widths.get(group.name, group.width)
+        if self.ratios:
+            return keep_count(group.width, next((r for glob, r in self.ratios.items() if fnmatchcase(group.name, glob)), 0))
+        if self.ratio is not None:
+            return keep_count(group.width, self.ratio)
+        raise BenchError(f"the budget {self.label} has no width for {group.name} yet", "resolve it on the network first")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data: what is said, and the name it was asked by."""
+        said = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in said.items() if v not in (None, "", {})} | {"name": self.label}
+
+
+def keep_count(width: int, ratio: float | str | Decimal) -> int:
+    """floor(width x (1 - ratio)), never in floating point.
+
+    >>> keep_count(10, 0.9), int(10 * (1 - 0.9))
+    (1, 0)
+    """
+    return int((width * (1 - Decimal(str(ratio)))).to_integral_value(ROUND_FLOOR))
+
+
+def budget_of(data: Any, name: str = "") -> Budget:
+    """The Budget in plain data (a YAML file, a suite, a record). Raises BenchError naming the key that is wrong."""
+    if not isinstance(data, Mapping):
+        return parse_budget(str(data))
+    known = [f.name for f in fields(Budget)]
+    for key in data:
+        if key not in (*known, "model", "source"):
+            raise unknown("budget key", str(key), known)
+    given = {k: v for k, v in data.items() if k in known}
+    for key in ("ratios", "widths"):
+        if key in given:
+            if not isinstance(given[key], Mapping):
+                raise BenchError(f"{key} is not a table", f"write {key}: {{group: number}}")
+            given[key] = {str(k): _number(f"{key}.{k}", v) if key == "ratios" else v for k, v in given[key].items()}
+    for key in ("ratio", "macs", "params"):
+        if given.get(key) is not None:
+            given[key] = _number(key, given[key])
+    return Budget(**{**given, "name": name or str(given.get("name", ""))})
+
+
+def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget:
+    """The Budget that `text` says: "0.5", "macs=0.5", "params=0.5", "compression=8" (params 1 - 1/8), or a name out of `named`."""
+    key, _, value = text.strip().rpartition("=")
+    if named and text in named:
+        return named[text]
+    if key == "compression":
+        factor = _number(key, value)
+        if not factor > 1:
+            raise BenchError(f"compression = {value} removes nothing", "give a factor above 1, as in compression=8")
+        return Budget(params=float(1 - 1 / Decimal(str(factor))), name=text)
+    if key in ("macs", "params"):
+        return Budget(**{key: _number(key, value)}, name=text)  # type: ignore[arg-type]
+    if key and key != "ratio":
+        raise unknown("budget", text, [*(named or ()), "macs=0.5", "params=0.5", "compression=8"])
+    try:
+        ratio = float(value)
+    except ValueError:
+        raise unknown("budget", text, [*(named or ()), "0.5", "macs=0.5", "params=0.5", "compression=8"]) from None
+    return Budget(ratio=ratio, name=value)
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or math.isnan(number):
+        raise BenchError(f"budget {key} = {value!r} is not a number", "give a fraction between 0 and 1, the part that is removed")
+    return number
+
+
+def _fraction(key: str, value: Any, *, zero: bool) -> None:
+    number = _number(key, value)
+    if not (0 < number < 1 or zero and number == 0):
+        raise BenchError(f"budget {key} = {value} is out of range", "give the fraction that is removed, above 0 and below 1")

@@ -1,0 +1,49 @@
+"""A protocol: where the weights of the pruned network start, and which recipe trains them."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from benchbase.values.cost import Cost
+from benchbase.values.recipe import Recipe
+
+STARTS = ("inherited", "fresh", "rewound", "unpruned")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to get a trained network out of a pruned one; a value, never a script.
+
+    start: "inherited" (the weights that pruning left), "fresh" (a new initialisation), "rewound" (the base's initial weights) or
+    "unpruned" (the dense network afresh: a control).
+    train: (base recipe, fine-tuning recipe, dense cost, pruned cost) -> the recipe of the retraining.
+    formula: the budget of that recipe in words, for the ledger; K1, K2 are base and fine-tuning epochs, F1, F2 dense and pruned MACs.
+    charges_pruning: the retraining gets the multiply-adds that pruning cost on top (gate 4).
+    recalibrates: batch-norm statistics recomputed on calibration images are measured as well (gate 12).
+    """
+
+    name: str
+    start: str
+    train: Callable[[Recipe, Recipe, Cost, Cost], Recipe]
+    formula: str = ""
+    charges_pruning: bool = False
+    recalibrates: bool = False
+
+    def recipe(self, base: Recipe, finetune: Recipe, dense: Cost, pruned: Cost) -> Recipe:
+        """The recipe of the retraining."""
+        return self.train(base, finetune, dense, pruned)
+
+
+class Metric:
+    """Something measured on a trained network beside accuracy and cost.
+
+    measure(model, evaluation) -> a finite number; evaluation.dense is the unpruned network, evaluation.batches() the test split.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str] = ""
+    better: ClassVar[str] = "higher"
+
+    def measure(self, model: Any, evaluation: Any) -> float:
+        raise NotImplementedError

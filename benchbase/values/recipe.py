@@ -51,13 +51,13 @@ class Recipe:
         return replace(self, epochs=max(1, int(self.epochs * factor)) if self.epochs else 0)
 
 
-def recipe_of(data: dict[str, Any], base: Recipe = Recipe()) -> Recipe:
-    """`base` with the fields that `data` (from YAML or flags) names. Raises BenchError for unknown fields and wrong values."""
+def recipe_of(data: dict[str, Any], base: Recipe | None = None) -> Recipe:
+    """`base` (default: Recipe()) with the fields that `data` (from YAML or flags) names. Raises BenchError for unknown fields and wrong values."""
     names = [f.name for f in fields(Recipe)]
     for key in data:
         if key not in names:
             raise unknown("recipe field", key, names)
-    return replace(base, **data)
+    return replace(base or Recipe(), **data)
 
 
 def _field(name: str, value: Any, default: Any) -> Any:

@@ -72,6 +72,11 @@ class Method:
         """What happens to training before the choice; None: the plain dense base will do, and is shared."""
         return None
 
+    def fit(self, net: Net, budget: Budget) -> Budget:
+        """The budget it works with, decided before any training: `net` has untrained weights, only its groups and costs mean
+        something. A control that turns the asked budget into another one (uniform: one ratio at the same MACs) overrides this."""
+        return budget
+
     def select(self, net: Net, data: Iterable[tuple[Tensor, Tensor]], budget: Budget) -> Selection:
         """Say what stays. `net` is a private copy whose weights may be edited (the edited copy is what gets sliced);
         `data` yields (images, labels) batches of the training split; `budget.keep(group)` is how many channels stay.

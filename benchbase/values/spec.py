@@ -1,0 +1,129 @@
+"""Suites: what to run, as data. A suite is the product of its lists; flags of `bench run` make or change one."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchbase.errors import BenchError, unknown
+
+MAX_BYTES = 1_000_000
+MAX_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Every combination of methods, models, datasets, budgets and seeds, each under all protocols.
+
+    Names are as on the command line, parameters in brackets: "thinet[images=64]", "imagefolder:DIR[size=32]". Budgets are texts
+    ("0.5", "macs=0.5", "vgg16-a") or tables with the fields of Budget.  recipe, finetune: fields that differ from the data set's own.
+    """
+
+    methods: tuple[str, ...] = ("l1-norm",)
+    models: tuple[str, ...] = ("vgg-digits",)
+    datasets: tuple[str, ...] = ("digits",)
+    budgets: tuple[Any, ...] = ("0.5",)
+    protocols: tuple[str, ...] = ("one-shot", "finetune", "scratch-e", "scratch-b")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    finetune: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def with_(self, **changes: Any) -> Suite:
+        """This suite with the given fields replaced where the value says something (flags over file)."""
+        return replace(self, **{k: v for k, v in changes.items() if v not in (None, (), {})})
+
+
+def suite_of(data: Any, name: str = "") -> Suite:
+    """The Suite in plain data. Raises BenchError for unknown keys and wrong types, naming the key."""
+    if not isinstance(data, Mapping):
+        raise BenchError(f"suite {name or 'file'} is not a table of keys", "see benchmarks/suites for examples")
+    known = [f.name for f in fields(Suite)]
+    for key in data:
+        if key not in known:
+            raise unknown("suite key", str(key), known)
+    given: dict[str, Any] = {"name": str(data.get("name", name))}
+    for key in ("methods", "models", "datasets", "protocols"):
+        if key in data:
+            given[key] = tuple(_text(key, v) for v in _list(key, data[key]))
+    if "budgets" in data:
+        given["budgets"] = tuple(v if isinstance(v, Mapping) else _text("budgets", v) for v in _list("budgets", data["budgets"]))
+    if "seeds" in data:
+        given["seeds"] = parse_seeds(data["seeds"])
+    for key in ("recipe", "finetune"):
+        if key in data:
+            if not isinstance(data[key], Mapping):
+                raise BenchError(f"suite key {key} is not a table", f"write {key}: {{epochs: 10}}")
+            given[key] = dict(data[key])
+    return Suite(**given)
+
+
+def read_suite(path: Path, _seen: tuple[Path, ...] = ()) -> Suite:
+    """The Suite in a YAML file; `extends: other.yaml` (beside it) gives the keys it does not name itself."""
+    return suite_of(_read(path, _seen), name=path.stem)
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain data in a YAML file: bounded size, no tags. Raises BenchError naming the file and the line."""
+    import yaml
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BenchError(f"{path} is larger than {MAX_BYTES} bytes", "this is no file of ours: check the path")
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not text'}", "check the path") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise BenchError(f"{path}{where}: not YAML", f"{getattr(error, 'problem', None) or 'mend its syntax'}") from None
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise BenchError(f"suite {path} is not a table of keys", "see benchmarks/suites for examples")
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data
+    file = path.parent / str(parent)
+    if Path(str(parent)).name != str(parent) or file in seen or len(seen) > 8:
+        raise BenchError(f"{path}: extends {parent!r}", "name a file in the same folder, without a circle")
+    base = _read(file, (*seen, path, file))
+    for key in ("recipe", "finetune"):
+        if isinstance(base.get(key), Mapping) and isinstance(data.get(key), Mapping):
+            data[key] = {**base[key], **data[key]}
+    return {**base, **data}
+
+
+def parse_seeds(value: Any) -> tuple[int, ...]:
+    """The seeds that "0-4", "3", "0,2,5" or a list of numbers say, ascending without repeats."""
+    wrong = BenchError(f"seeds {value!r} are not seeds", "write them like 0-4 or 0,1,2")
+    parts = [str(v) for v in value] if isinstance(value, (list, tuple)) else str(value).split(",")
+    seeds: set[int] = set()
+    for part in parts:
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if match is None:
+            raise wrong
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first >= MAX_SEEDS:
+            raise wrong
+        seeds.update(range(first, last + 1))
+    if not seeds:
+        raise wrong
+    return tuple(sorted(seeds))
+
+
+def _list(key: str, value: Any) -> list[Any]:
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise BenchError(f"suite key {key} is empty", "name at least one")
+    return items
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise BenchError(f"suite key {key} holds {value!r}", "write names as plain text")
+    return str(value)

@@ -1,0 +1,138 @@
+"""What a method sees: a private copy of the network, and its channels."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbase.errors import BenchError
+from benchbase.values.budget import Budget
+
+if TYPE_CHECKING:
+    from benchbase.nets.graph import Trace
+    from benchbase.nets.groups import Group, Use
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+TRANSPOSED = nn.modules.conv._ConvTransposeNd
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A parameter that acts as a layer without a module of its own; it has a `weight` as layers do."""
+
+    name: str
+    weight: nn.Parameter
+    bias: None = None
+
+
+@dataclass
+class Net:
+    """The network that a method may look at and edit: `model` is its own copy.
+
+    groups: the channels that go together in the budget's scope, in input-to-output order.  generator: the only source of random
+    numbers.  rescued: a method that kept a channel only because a layer would have been left empty appends the group's name here.
+    """
+
+    model: nn.Module
+    trace: Trace
+    generator: torch.Generator
+    groups: tuple[Group, ...]
+    rescued: list[str] = field(default_factory=list)
+
+    def producer(self, group: Group) -> nn.Module | Raw:
+        """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`."""
+        return self._owner(group.producers[0])
+
+    def filters(self, group: Group) -> Tensor:
+        """What writes each channel: (width, entries), the rows of the first producer's weight, whatever its layout."""
+        weight, name = self.producer(group).weight, group.producers[0]
+        use = next((u for u in group.uses if u.tensor in (name, f"{name}.weight") and u.dim == 0), None) or \
+            next(u for u in group.uses if u.tensor in (name, f"{name}.weight"))
+        at = torch.as_tensor(use.at, device=weight.device)
+        return weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
+
+    def norm(self, group: Group) -> nn.Module | None:
+        """The first batch or instance norm over the group's channels, or None."""
+        owners = (self._module(use.tensor.rpartition(".")[0]) for use in group.uses)
+        return next((m for m in owners if isinstance(m, NORMS)), None)
+
+    def consumers(self, group: Group) -> list[tuple[Use, nn.Module | Raw]]:
+        """The layers that read the group's channels, each with the use that says where: `use.at` (width, entries) along `use.dim`."""
+        found = []
+        for use in group.uses:
+            owner = self._module(use.tensor.rpartition(".")[0])
+            if use.tensor in self._weights and use.dim == (0 if isinstance(owner, TRANSPOSED) else 1):
+                found.append((use, self._owner(use.tensor.removesuffix(".weight"))))
+        return found
+
+    def zero(self, group: Group, kept: Iterable[int]) -> None:
+        """Zero the channels outside `kept` in every producer, norm and consumer: the net then computes what the sliced one will."""
+        from benchbase.nets.surgery import zero_
+
+        stay = set(map(int, kept))
+        zero_(self.model, group, [c for c in range(group.width) if c not in stay])
+
+    def uniform(self, budget: Budget) -> Budget:
+        """The budget of one ratio for all groups in scope whose multiply-adds come nearest to what `budget` leaves."""
+        from benchbase.nets.solve import uniform
+
+        return uniform(budget, self.trace, self.model, self.groups)
+
+    def walk(self, images: Tensor, **options: Any) -> Iterator[Any]:
+        """Step through the network layer by layer with all `images` (n, channels, height, width) at the frontier; see `walk.walk`."""
+        from benchbase.nets.walk import walk
+
+        return walk(self, images, **options)
+
+    @property
+    def _weights(self) -> set[str]:
+        return {name for name, _ in self.trace.positions}
+
+    def _module(self, path: str) -> nn.Module | None:
+        try:
+            return self.model.get_submodule(path)
+        except AttributeError:
+            return None
+
+    def _owner(self, name: str) -> nn.Module | Raw:
+        module = self._module(name)
+        if module is not None and isinstance(getattr(module, "weight", None), Tensor):
+            return module
+        return Raw(name, self.model.get_parameter(name))
+
+
+def private_copy(model: nn.Module) -> nn.Module:
+    """A deep copy that shares nothing with the model, without gradients.
+
+    Tensors that torch refuses to deep-copy (results of a computation kept on a module) are copied by value.
+    Raises BenchError when some other attribute cannot be copied.
+    """
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            for t in _tensors(value):
+                if t.grad_fn is not None:
+                    memo[id(t)] = t.detach().clone()
+    try:
+        twin = copy.deepcopy(model, memo)
+    except Exception as error:
+        raise BenchError(f"the model cannot be copied: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                         "remove what does not copy (open files, locks, generators) from its attributes") from error
+    for p in twin.parameters():
+        p.grad = None
+    return twin
+
+
+def _tensors(value: Any, depth: int = 3) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _tensors(v, depth - 1)
+    elif depth and isinstance(value, dict):
+        for v in value.values():
+            yield from _tensors(v, depth - 1)

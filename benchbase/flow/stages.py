@@ -1,0 +1,123 @@
+"""The four kinds of stage: resolve a budget, train, prune, measure. Each fills a folder and tells of it.
+
+torch is imported when a stage runs, so that planning from a warm store stays quick.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbase.flow.cells import DataRef, Identified
+from benchbase.flow.do import Stage
+from benchbase.flow.store import Done
+from benchbase.flow.tools import Tools
+from benchbase.values.architecture import Architecture, architecture_of
+from benchbase.values.budget import Budget, budget_of
+from benchbase.values.digest import digest, seed_of
+from benchbase.values.recipe import Recipe
+
+WEIGHTS = "weights.safetensors"
+MASKS = "masks.safetensors"
+CALIBRATION_IMAGES = 512
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """The masks beside a pruned network, in keys by their digest."""
+
+    path: Path
+    identity: str
+
+
+def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: Identified, budget: Budget) -> tuple[str, dict[str, Any]]:
+    """What `budget` comes to on the network, before any training: integer widths, the architecture, both costs."""
+    from benchbase.nets.prune import foresee
+
+    model = tools.fresh(architecture, seed=0)
+    seen = foresee(model, method.value, budget, tools.example(architecture))
+    info = {"budget": seen.budget.to_json(), "architecture": seen.architecture and seen.architecture.to_json(),
+            "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned), "positions": seen.positions}
+    return digest(info), info
+
+
+def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Recipe, data: DataRef, machine: Any, seed: int,
+           start: Done | None = None, callback: Identified | None = None, masks: MaskFile | None = None) -> tuple[str, dict[str, Any]]:
+    """The one training of everything: dense, fine-tuning and scratch differ in architecture, recipe and start alone.
+
+    Fresh weights come from hash(seed, "init") for the dense network and from hash(seed, "scratch", architecture) for a pruned one:
+    a scratch network never draws from the base's stream (gate 11).
+    """
+    from benchbase.nets.folder import save_tensors
+    from benchbase.training.loop import train_
+    from benchbase.training.seeds import Seeds
+
+    loaded = tools.data(data.dataset)
+    machine.prepare()
+    kept = tools.tensors(masks.path) if masks else None
+    if start is not None:
+        model = tools.load(architecture, start.folder / WEIGHTS)
+    else:
+        init = seed_of(seed, "init", architecture.model) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
+        model = tools.fresh(architecture, init, kept)
+    done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept)
+    made = save_tensors(model.state_dict(), folder / WEIGHTS)
+    return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format}
+
+
+def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, architecture: Architecture, weights: Done, data: DataRef,
+           machine: Any, seed: int) -> tuple[str, dict[str, Any]]:
+    """The method's choice on the trained network, cut out of it and checked: zeroed and sliced networks agree (gate 13)."""
+    from benchbase.nets.folder import fill_folder
+    from benchbase.nets.prune import prune_network
+
+    machine.prepare()
+    model = tools.load(architecture, weights.folder / WEIGHTS)
+    calibration = Calibration(tools.data(data.dataset), seed_of(seed, "calibration"))
+    pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method"), architecture)
+    made = fill_folder(pruned, folder)
+    return made, {"architecture": pruned.architecture.to_json(), "report": pruned.report,
+                  "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()}, "images": calibration.images[0]}
+
+
+def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights: Done, data: DataRef, machine: Any,
+             recalibrate: bool = False) -> tuple[str, dict[str, Any]]:
+    """Accuracy and loss on the test split, read once; with `recalibrate`, after batch-norm statistics were recomputed on
+    a fixed calibration set of training images, the same for all methods (gate 12)."""
+    from benchbase.training.loop import evaluate, recompute_bn_
+    from benchbase.values.record import pack_bits
+
+    loaded = tools.data(data.dataset)
+    machine.prepare()
+    model = tools.load(architecture, weights.folder / WEIGHTS)
+    if recalibrate:
+        recompute_bn_(model, loaded.calibration(CALIBRATION_IMAGES, seed_of("recalibration")))
+    got = evaluate(model, loaded, machine)
+    params = {name: (p.numel(), int(p.count_nonzero())) for name, p in model.named_parameters()}
+    info = {"top1": got.top1, "top5": got.top5, "loss": got.loss, "correct": pack_bits(got.correct.tolist()),
+            "images": len(got.correct), "params": params}
+    return digest(info), info
+
+
+class Calibration:
+    """Batches of the training split for a method: shuffled by the seed, unaugmented, again from the start at each iteration.
+
+    images[0]: how many images were read so far, for the ledger.
+    """
+
+    def __init__(self, loaded: Any, seed: int, batch_size: int = 64) -> None:
+        self._loaded, self._seed, self._batch_size, self.images = loaded, seed, batch_size, [0]
+
+    def __iter__(self) -> Iterator[Any]:
+        for images, labels in self._loaded.batches("train", self._batch_size, seed=self._seed):
+            self.images[0] += len(labels)
+            yield images, labels
+
+
+resolve = Stage("resolve", 1, _resolve, cheap=True)
+train = Stage("train", 1, _train)
+prune = Stage("prune", 1, _prune)
+measure = Stage("measure", 1, _measure)
+
+__all__ = ["MaskFile", "architecture_of", "budget_of", "measure", "prune", "resolve", "train"]

@@ -1,0 +1,51 @@
+"""What stages need of the world: models by name, data sets loaded once, tensors read from files."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchbase.plugin.manager import Plugins
+from benchbase.values.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Tools:
+    """plugins: where names are looked up.  machine: device, precision, threads.  data_root: the folder of downloaded data."""
+
+    plugins: Plugins
+    machine: Any
+    data_root: Path
+    loaded: dict[Any, Any] = field(default_factory=dict)
+
+    def data(self, dataset: Any) -> Any:
+        """The data set's tensors on the device, read once a process."""
+        if dataset not in self.loaded:
+            from benchbase.training.data import load
+            self.loaded[dataset] = load(dataset, self.data_root, self.machine.device)
+        return self.loaded[dataset]
+
+    def open(self, architecture: Architecture) -> Any:
+        """The dense network of `architecture`, by name."""
+        return self.plugins.model(architecture.model)(architecture.num_classes, in_channels=architecture.shape[0])
+
+    def fresh(self, architecture: Architecture, seed: int, masks: Any = None) -> Any:
+        """The network of `architecture` with fresh weights drawn from `seed`."""
+        from benchbase.nets.rebuild import build
+        return build(architecture, seed=seed, masks=masks, open_model=self.open)
+
+    def load(self, architecture: Architecture, weights: Path) -> Any:
+        """The network of `architecture` with the weights of a file, matched by name, shape and type."""
+        from benchbase.nets.rebuild import load_weights_, read_weights, shell
+        model = shell(architecture, open_model=self.open)
+        load_weights_(model, read_weights(weights))
+        return model
+
+    def tensors(self, path: Path) -> Any:
+        from benchbase.nets.rebuild import read_weights
+        return read_weights(path)
+
+    def example(self, architecture: Architecture, batch: int = 2) -> Any:
+        """A batch of noise of the right shape, to trace with: the same every time."""
+        import torch
+        return torch.randn(batch, *architecture.shape, generator=torch.Generator().manual_seed(0))

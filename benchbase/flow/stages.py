@@ -5,7 +5,7 @@ torch is imported when a stage runs, so that planning from a warm store stays qu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ class MaskFile:
 
 def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: Identified, budget: Budget) -> tuple[str, dict[str, Any]]:
     """What `budget` comes to on the network, before any training: integer widths, the architecture, both costs."""
-    from benchbase.nets.prune import foresee
+    from benchbase.nets.foresee import foresee
+    from benchbase.nets.graph import read
 
     model = tools.fresh(architecture, seed=0)
-    seen = foresee(model, method.value, budget, tools.example(architecture))
-    info = {"budget": seen.budget.to_json(), "architecture": seen.architecture and seen.architecture.to_json(),
-            "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned), "positions": seen.positions}
+    trace = read(model, tools.example(architecture))
+    seen = foresee(model, method.value, budget, trace)
+    shape = None if seen.shapes is None else replace(architecture, shapes=seen.shapes, widths=seen.widths).to_json()
+    info = {"budget": seen.budget.to_json(), "architecture": shape, "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned),
+            "positions": [list(pair) for pair in trace.positions]}
     return digest(info), info
 
 

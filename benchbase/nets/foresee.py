@@ -1,0 +1,61 @@
+"""What a budget comes to on a network, before any training."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from benchbase.nets.net import Net, private_copy
+from benchbase.nets.solve import check_share, in_scope, resolve, size
+from benchbase.values.budget import Budget
+from benchbase.values.cost import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchbase.nets.graph import Trace
+    from benchbase.nets.groups import Group
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """budget: with a width for each group of a predefined target, else as asked.  shapes, pruned: of the network it will be, None
+    where the method decides.  widths: channels that stay of each group, for people.  dense: cost of the whole network."""
+
+    budget: Budget
+    shapes: Mapping[str, tuple[int, ...]] | None
+    widths: Mapping[str, int]
+    dense: Cost
+    pruned: Cost | None
+
+
+def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Foreseen:
+    """What `budget` comes to for `method` on `model`. No weight is looked at.
+
+    Raises BenchError as `resolve` does: kind "not_applicable" where the budget is out of reach of this network.
+    """
+    macs, params = size(trace, model, (), {})
+    dense = Cost(params, macs, params, macs)
+    scope = budget.scope or method.scope
+    groups = in_scope(trace.groups, scope) if method.granularity == "channel" else trace.groups
+    if method.target != "predefined":
+        return Foreseen(budget, None, {}, dense, None)
+    net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)
+    fitted = resolve(method.fit(net, budget), trace, model, scope, method.keep_at_least)
+    macs, params = size(trace, model, groups, fitted.widths)
+    check_share(budget, 1 - (macs / dense.macs if budget.macs is not None else params / dense.params))
+    return Foreseen(fitted, sliced_shapes(model, groups, fitted.widths), fitted.widths, dense, Cost(params, macs, params, macs))
+
+
+def sliced_shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the parameters and buffers that shrink when each group is cut to its width; the others are left out."""
+    dense = {name: list(t.shape) for name, t in model.state_dict().items()}
+    shapes = {name: list(shape) for name, shape in dense.items()}
+    for group in groups:
+        for use in group.uses:
+            if use.tensor in shapes:
+                shapes[use.tensor][use.dim] -= (group.width - widths.get(group.name, group.width)) * use.at.shape[1]
+    return {name: tuple(shape) for name, shape in sorted(shapes.items()) if shape != dense[name]}

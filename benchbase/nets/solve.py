@@ -48,7 +48,7 @@ def resolve(budget: Budget, trace: Trace, model: nn.Module, scope: str = "", kee
     for g in groups:
         if widths[g.name] < 1:
             raise BenchError(f"the budget {budget.label} leaves nothing of {g.name} ({g.width} channels)",
-                             "remove less of it, or use a method that keeps at least one channel", kind="not_applicable")
+                             "remove less of it, or use a method that keeps at least one channel of a layer")
         if widths[g.name] > g.width:
             raise BenchError(f"the budget keeps {widths[g.name]} channels of {g.name}, which has {g.width}", "give at most its width")
     return Budget(widths=widths, scope=budget.scope, name=budget.label)
@@ -71,15 +71,21 @@ def uniform(budget: Budget, trace: Trace, model: nn.Module, groups: Sequence[Gro
     return Budget(widths=widths, scope=budget.scope, name=f"uniform-{budget.label}")
 
 
-def size(trace: Trace, model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> tuple[int, int]:
-    """(multiply-adds, parameters) of the network cut to `widths`, from the traced positions alone: nothing is sliced or exported."""
-    shapes = {name: list(p.shape) for name, p in model.named_parameters()}
+def shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter and buffer of the network cut to `widths`, by name."""
+    tensors = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    found = {name: list(t.shape) for name, t in tensors}
     for g in groups:
         for use in g.uses:
-            if use.tensor in shapes:
-                shapes[use.tensor][use.dim] -= (g.width - widths.get(g.name, g.width)) * use.at.shape[1]
-    macs = sum(positions * math.prod(shapes[name]) for name, positions in trace.positions if name in shapes)
-    return macs, sum(map(math.prod, shapes.values()))
+            found[use.tensor][use.dim] -= (g.width - widths.get(g.name, g.width)) * use.at.shape[1]
+    return {name: tuple(shape) for name, shape in found.items()}
+
+
+def size(trace: Trace, model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> tuple[int, int]:
+    """(multiply-adds, parameters) of the network cut to `widths`, from the traced positions alone: nothing is sliced or exported."""
+    cut = shapes(model, groups, widths)
+    macs = sum(positions * math.prod(cut[name]) for name, positions in trace.positions if name in cut)
+    return macs, sum(math.prod(cut[name]) for name, _ in model.named_parameters())
 
 
 def _check_names(budget: Budget, known: Sequence[Group], groups: Sequence[Group]) -> None:

@@ -1,0 +1,122 @@
+"""Nothing a method returns is taken on trust."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbase.errors import BenchError, unknown
+from benchbase.nets import seeded
+from benchbase.values.budget import Budget
+from benchbase.values.selection import Selection
+
+if TYPE_CHECKING:
+    from benchbase.nets.groups import Group
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+
+
+def method_error(name: str, what: str, todo: str = "") -> BenchError:
+    """The failure of a method, by its name: the cell fails, the run goes on."""
+    return BenchError(f"{name}: {what}", todo or "this is an error of the method: tell its author", kind="method_error")
+
+
+@contextmanager
+def supervised(name: str, model: nn.Module) -> Iterator[None]:
+    """Run a method's code on `model`, and hold it to leaving everything but weights as it was.
+
+    BenchError (method_error) when the method raises, draws from a global generator, leaves modules in another mode, leaves hooks,
+    adds, drops or reshapes parameters, or leaves weights that are not finite. Global generators are put back in any case.
+    """
+    random, modes, hooks, shapes = seeded.global_state(), _modes(model), _hooks(model), _shapes(model)
+    try:
+        yield
+    except BenchError as error:
+        raise (error if error.kind != "usage" else method_error(name, error.what, error.todo)) from None
+    except Exception as error:
+        text = str(error).splitlines()[0] if str(error) else ""
+        raise method_error(name, f"{type(error).__name__}: {text}") from error
+    finally:
+        drawn = seeded.moved(random, seeded.global_state())
+        seeded.restore(random)
+    if drawn:
+        raise method_error(name, f"it drew from {drawn}'s global generator", "draw from net.generator")
+    if bad := next((k for k, v in _modes(model).items() if modes.get(k, v) != v), None):
+        raise method_error(name, f"it left {bad or 'the model'} in {'train' if not modes[bad] else 'eval'} mode", "put the mode back after select")
+    if _hooks(model) != hooks:
+        raise method_error(name, "it left hooks on the model", "remove them before select returns")
+    if _shapes(model) != shapes:
+        changed = next(iter({k for k, _ in _shapes(model).items() ^ shapes.items()}), "")
+        raise method_error(name, f"it changed the shape or the names of parameters ({changed})",
+                           "edit values only: the core slices what the selection leaves out")
+    if bad := next((n for n, t in model.state_dict().items() if t.is_floating_point() and not torch.isfinite(t).all()), None):
+        raise method_error(name, f"it left nan or infinity in {bad}")
+
+
+def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group], budget: Budget | None, blocks_ok: bool = True) -> Selection:
+    """The selection with plain ascending indices for every group in scope, in network order.
+
+    budget: with a width for each group where the target is predefined, else None.
+    BenchError (method_error) naming the method and what is wrong.
+    """
+    if not isinstance(selection, Selection):
+        raise method_error(name, f"select returned {type(selection).__name__}, not a Selection", "return benchbase.Selection({group name: indices})")
+    known = {g.name: g for g in groups}
+    if stray := next((n for n in selection.kept if n not in known), None):
+        error = unknown("group", str(stray), known)
+        raise method_error(name, error.what, error.todo)
+    kept = {g.name: _indices(name, g, selection.kept[g.name]) if g.name in selection.kept else tuple(range(g.width)) for g in groups}
+    for g in groups if budget is not None else ():
+        if len(kept[g.name]) != budget.keep(g):
+            raise method_error(name, f"it keeps {len(kept[g.name])} of {g.width} channels of {g.name}, the budget says {budget.keep(g)}",
+                               "keep budget.keep(group) channels, or declare target = \"automatic\"")
+    for block in selection.dropped:
+        if not isinstance(block, str) or block not in dict(model.named_modules()):
+            raise method_error(name, f"it drops {block!r}, which is no module of this network")
+    masks = {n: _mask(name, n, m, model) for n, m in selection.masks.items()}
+    reads = {n: tuple(map(int, idx)) for n, idx in selection.reads.items()}
+    return Selection(kept, reads, tuple(selection.dropped), masks)
+
+
+def _indices(name: str, group: Group, given: Any) -> tuple[int, ...]:
+    values = given.tolist() if hasattr(given, "tolist") else list(given)
+    where = f"{group.name} ({group.width} channels)"
+    if any(isinstance(i, bool) or not isinstance(i, int) for i in values):
+        raise method_error(name, f"the indices of {where} are not whole numbers: {values[:5]}", "give the indices of the channels that stay")
+    if not values:
+        raise method_error(name, f"nothing is left of {where}", "keep at least one channel, or declare keep_at_least = 1 and keep the best")
+    if min(values) < 0 or max(values) >= group.width:
+        raise method_error(name, f"index {min(values) if min(values) < 0 else max(values)} of {where} is out of range")
+    if len(set(values)) != len(values):
+        raise method_error(name, f"an index of {where} comes twice")
+    if sorted(values) != values:
+        raise method_error(name, f"the indices of {where} are not ascending", "sort them: sorted(indices)")
+    return tuple(values)
+
+
+def _mask(name: str, parameter: str, mask: Any, model: nn.Module) -> Tensor:
+    parameters = dict(model.named_parameters())
+    if parameter not in parameters:
+        error = unknown("parameter", str(parameter), parameters)
+        raise method_error(name, error.what, error.todo)
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != parameters[parameter].shape:
+        raise method_error(name, f"the mask of {parameter} is not a bool tensor of its shape {tuple(parameters[parameter].shape)}")
+    if not mask.any():
+        raise method_error(name, f"nothing is left of {parameter}", "keep at least one weight of each layer")
+    return mask.detach().to("cpu").clone()
+
+
+def _modes(model: nn.Module) -> Mapping[str, bool]:
+    return {name: m.training for name, m in model.named_modules()}
+
+
+def _hooks(model: nn.Module) -> list[tuple[str, int]]:
+    counts = [(f"{n}.{kind}", len(getattr(m, kind, ()))) for n, m in model.named_modules() for kind in HOOKS]
+    return [c for c in counts if c[1]] + [(n, len(p._backward_hooks)) for n, p in model.named_parameters() if p._backward_hooks]
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(t.shape) for name, t in model.state_dict().items()}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchbase.nets.net import Net, private_copy
-from benchbase.nets.solve import check_share, in_scope, resolve, size
+from benchbase.nets.solve import check_share, in_scope, resolve, shapes, size
 from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
 
@@ -52,10 +52,10 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
 
 def sliced_shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters and buffers that shrink when each group is cut to its width; the others are left out."""
-    dense = {name: list(t.shape) for name, t in model.state_dict().items()}
-    shapes = {name: list(shape) for name, shape in dense.items()}
-    for group in groups:
-        for use in group.uses:
-            if use.tensor in shapes:
-                shapes[use.tensor][use.dim] -= (group.width - widths.get(group.name, group.width)) * use.at.shape[1]
-    return {name: tuple(shape) for name, shape in sorted(shapes.items()) if shape != dense[name]}
+    return changed(model, shapes(model, groups, widths))
+
+
+def changed(dense: nn.Module, after: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The shapes of `after` that differ from the dense network's, by name."""
+    before = shapes(dense, (), {})
+    return {name: shape for name, shape in sorted(after.items()) if before.get(name) != shape}

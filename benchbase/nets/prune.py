@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from benchbase.errors import BenchError
 from benchbase.nets import seeded, solve
 from benchbase.nets.cost import cost
+from benchbase.nets.foresee import changed, foresee
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.method import Method
 from benchbase.nets.net import Net, private_copy
@@ -41,17 +42,6 @@ class Pruned:
     def masks(self) -> Mapping[str, Tensor]:
         """Parameter name -> bool tensor, True stays; empty unless single weights were pruned."""
         return self.selection.masks
-
-
-@dataclass(frozen=True)
-class Foreseen:
-    """What a budget comes to before any training. architecture, pruned: None where the method decides the widths."""
-
-    budget: Budget
-    architecture: Architecture | None
-    dense: Cost
-    pruned: Cost | None
-    positions: dict[str, int]
 
 
 def prune(model: nn.Module, method: Method, budget: Any, data: Any = None, example: Any = None, seed: int = 0) -> Pruned:
@@ -89,31 +79,12 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
         if _decides(method) and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace)
         else:
-            resolved = budget if _decides(method) else solve.resolve(budget, trace, model, _scope(method, budget), method.keep_at_least)
+            resolved = budget if _decides(method) else foresee(model, method, budget, trace).budget
             chosen = _choose(model, method, resolved, data, example, seed, trace)
         small = _cut(chosen, example)
         dense = architecture or named(model, example)
         report = _report(chosen, small, method, budget, model, time.perf_counter() - started)
     return Pruned(small.model, chosen.selection, architecture_after(dense, model, small.model, chosen.selection, chosen.net.groups), report)
-
-
-def foresee(model: nn.Module, method: Method, budget: Budget, example: Any, architecture: Architecture | None = None) -> Foreseen:
-    """What `budget` comes to on the network, from shapes alone. A method that decides widths itself keeps the budget as asked."""
-    trace = read(model, example)
-    macs, params = solve.size(trace, model, (), {})
-    positions: dict[str, int] = {}
-    for name, count in trace.positions:
-        positions[name] = positions.get(name, 0) + int(count)
-    dense = Cost(params, macs, params, macs)
-    if _decides(method):
-        return Foreseen(budget, None, dense, None, positions)
-    resolved = solve.resolve(budget, trace, model, _scope(method, budget), method.keep_at_least)
-    groups = solve.in_scope(trace.groups, _scope(method, budget))
-    macs, params = solve.size(trace, model, groups, resolved.widths)
-    shapes = solve.shapes(model, groups, resolved.widths)
-    after = replace(architecture or named(model, example), shapes=_changed(_shapes(model), shapes),
-                    widths={g.name: resolved.widths[g.name] for g in groups if resolved.widths[g.name] < g.width})
-    return Foreseen(resolved, after, dense, Cost(params, macs, params, macs), positions)
 
 
 def named(model: nn.Module, example: Any) -> Architecture:
@@ -126,7 +97,7 @@ def named(model: nn.Module, example: Any) -> Architecture:
 def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module, selection: Selection, groups: Iterable[Any]) -> Architecture:
     """The architecture of the cut network: only what shrank, so that equal shapes have equal digests whatever the method."""
     widths = {g.name: len(selection.kept[g.name]) for g in groups if len(selection.kept[g.name]) < g.width}
-    return replace(dense, shapes={**dense.shapes, **_changed(_shapes(before), _shapes(after))}, widths={**dense.widths, **widths},
+    return replace(dense, shapes={**dense.shapes, **changed(before, solve.shapes(after, (), {}))}, widths={**dense.widths, **widths},
                    selects={**dense.selects, **selection.reads}, dropped=(*dense.dropped, *selection.dropped),
                    masks=digest_of(selection.masks) if selection.masks else dense.masks)
 
@@ -313,10 +284,3 @@ def _outputs(model: nn.Module, example: Any) -> list[Tensor]:
             module.training = training
     return [t for t in pytree.tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
 
-
-def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    return solve.shapes(model, (), {})
-
-
-def _changed(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    return {name: shape for name, shape in after.items() if before.get(name) != shape}

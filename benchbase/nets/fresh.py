@@ -19,7 +19,7 @@ LOAD = nn.Module.load_state_dict.__code__
 
 @dataclass(frozen=True)
 class Write:
-    """One initialisation of one tensor. `again` repeats it on a tensor of another shape; for a module's own reset, on its module."""
+    """One initialisation of one tensor, by an initialiser with arguments or by its module's own reset. mark: the values it gave."""
 
     tensor: Tensor
     mark: tuple[float, float]
@@ -55,7 +55,9 @@ def watch() -> Iterator[Watch]:
 
     A profile function sees calls by their code objects, so `from torch.nn.init import normal_` is seen too and nothing is patched.
     """
-    seen, depth, before = Watch(), [], sys.getprofile()
+    seen, before = Watch(), sys.getprofile()
+    depth: list[tuple[Any, dict[str, Any]]] = []
+    resets: list[tuple[Any, dict[str, Any]]] = []
 
     def see(frame: Any, event: str, argument: Any) -> None:
         code = frame.f_code
@@ -64,17 +66,19 @@ def watch() -> Iterator[Watch]:
                 depth.append((frame, dict(frame.f_locals)))
             elif code is LOAD:
                 seen.loaded = True
+            elif code.co_name in RESETS and isinstance(frame.f_locals.get("self"), nn.Module):
+                resets.append((frame, _marks(frame.f_locals["self"])))
         elif event == "return":
             if depth and depth[-1][0] is frame:
                 arguments = dict(depth.pop()[1])
                 tensor = arguments.pop("tensor", None)
                 if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor):
                     seen.add(Write(tensor, _mark(tensor), INITIALISERS[code], arguments, None))
-            elif code.co_name in RESETS and isinstance(frame.f_locals.get("self"), nn.Module):
-                module = frame.f_locals["self"]
-                for p in module._parameters.values():
-                    if p is not None and not nn.parameter.is_lazy(p):
-                        seen.add(Write(p, _mark(p), None, {}, module))
+            elif resets and resets[-1][0] is frame:
+                module, old = frame.f_locals["self"], resets.pop()[1]
+                for name, mark in _marks(module).items():
+                    if mark != old.get(name):  # what it did not write is someone else's
+                        seen.add(Write(module._parameters[name], mark, None, {}, module))
 
     sys.setprofile(see)
     try:
@@ -125,7 +129,7 @@ def _reset_(module: nn.Module) -> bool:
         reset()
         if all(module._parameters[n] is p and p.shape == old.shape for n, (p, old) in before.items()):
             return True
-    except Exception:  # a size written into the module's code: the caller falls back
+    except Exception:  # noqa: BLE001, S110 -- a size written into the module's code: the caller falls back
         pass
     with torch.no_grad():
         for name, (p, old) in before.items():
@@ -144,9 +148,13 @@ def _place(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
     return tensor.data_ptr(), tuple(tensor.shape)
 
 
+def _marks(module: nn.Module) -> dict[str, tuple[float, float]]:
+    return {name: _mark(p) for name, p in module._parameters.items() if p is not None and not nn.parameter.is_lazy(p)}
+
+
 def _mark(tensor: Tensor) -> tuple[float, float]:
     """A fingerprint of values: enough to tell whether anything was written since."""
     if tensor.device.type == "meta":
         return 0.0, 0.0
-    flat = tensor.detach().double().reshape(-1)
-    return float(flat.sum()), float(flat.abs().sum())
+    values = tensor.detach() if tensor.is_floating_point() else tensor.detach().double()
+    return float(values.sum(dtype=torch.float64)), float(torch.linalg.vector_norm(values, 1, dtype=torch.float64))

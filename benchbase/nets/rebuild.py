@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from benchbase.errors import BenchError, unknown
+from benchbase.nets.fit import fit_
 from benchbase.nets.fresh import Writes, dense_writes, initialise_, watch
 from benchbase.nets.seeded import seeded
-from benchbase.nets.surgery import drop_
 from benchbase.nets.weights import check_weights, digest_of, load_weights_, read_weights
 from benchbase.values.architecture import Architecture
 
@@ -80,6 +80,8 @@ def _open(architecture: Architecture, model: Callable[[], nn.Module] | None, ope
         raise BenchError(f"{architecture.model!r} comes with trained weights", "give a function that makes it with fresh ones (weights=None)")
     writes = dense_writes(net, seen)
     if architecture.dropped:
+        from benchbase.nets.surgery import drop_
+
         drop_(net, architecture.dropped)
     for name, indices in architecture.selects.items():
         _select_(net, name, indices)
@@ -106,13 +108,6 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
         (module._parameters if tail in module._parameters else module._buffers)[tail] = cut[id(old)]
     for module in {net.get_submodule(name.rpartition(".")[0]) for name in architecture.shapes}:
         fit_(module)
-
-
-def fit_(module: nn.Module) -> None:
-    """Make a layer's own numbers (channels, groups, features) say what its tensors are."""
-    from benchbase.nets.surgery import fix_
-
-    fix_(module)
 
 
 def _select_(net: nn.Module, name: str, indices: tuple[int, ...]) -> None:

@@ -36,27 +36,29 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
         yield
     except BenchError as error:
         raise (error if error.kind != "usage" else method_error(name, error.what, error.todo)) from None
-    except Exception as error:
+    except Exception as error:  # whatever it raises is its failure, and the cell's alone
         text = str(error).splitlines()[0] if str(error) else ""
         raise method_error(name, f"{type(error).__name__}: {text}") from error
     finally:
         drawn = seeded.moved(random, seeded.global_state())
         seeded.restore(random)
-    if drawn:
-        raise method_error(name, f"it drew from {drawn}'s global generator", "draw from net.generator")
-    if bad := next((k for k, v in _modes(model).items() if modes.get(k, v) != v), None):
-        raise method_error(name, f"it left {bad or 'the model'} in {'train' if not modes[bad] else 'eval'} mode", "put the mode back after select")
     if _hooks(model) != hooks:
         raise method_error(name, "it left hooks on the model", "remove them before select returns")
-    if _shapes(model) != shapes:
-        changed = next(iter({k for k, _ in _shapes(model).items() ^ shapes.items()}), "")
+    if (now := _shapes(model)) != shapes:
+        changed = next(k for k in (*shapes, *now) if shapes.get(k) != now.get(k))
         raise method_error(name, f"it changed the shape or the names of parameters ({changed})",
                            "edit values only: the core slices what the selection leaves out")
+    if drawn:
+        raise method_error(name, f"it drew from {drawn}'s global generator", "draw from net.generator")
+    switched = [(n, mode) for n, mode in _modes(model).items() if modes.get(n, mode) != mode]
+    if switched:
+        where, training = switched[0]
+        raise method_error(name, f"it left {where or 'the model'} in {'train' if training else 'eval'} mode", "put the mode back before select returns")
     if bad := next((n for n, t in model.state_dict().items() if t.is_floating_point() and not torch.isfinite(t).all()), None):
         raise method_error(name, f"it left nan or infinity in {bad}")
 
 
-def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group], budget: Budget | None, blocks_ok: bool = True) -> Selection:
+def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group], budget: Budget | None) -> Selection:
     """The selection with plain ascending indices for every group in scope, in network order.
 
     budget: with a width for each group where the target is predefined, else None.

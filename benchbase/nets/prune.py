@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,20 +13,19 @@ from torch.utils import _pytree as pytree
 from benchbase.errors import BenchError
 from benchbase.nets import seeded, solve
 from benchbase.nets.cost import cost
+from benchbase.nets.cut import Chosen, Small, cut, outputs, sliced
 from benchbase.nets.foresee import changed, foresee
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.method import Method
 from benchbase.nets.net import Net, private_copy
-from benchbase.nets.surgery import drop_, mask_, slice_, zero_
+from benchbase.nets.stream import Stream
 from benchbase.nets.verify import method_error, supervised, verified
 from benchbase.nets.weights import digest_of
 from benchbase.values.architecture import Architecture
 from benchbase.values.budget import Budget, budget_of
-from benchbase.values.cost import Cost
 from benchbase.values.selection import Selection
 
-EQUIVALENT = 1e-4  # largest difference of zeroed and sliced networks, in units of the largest logit (at least 1)
-PROBES = 14        # selections tried to meet a share of multiply-adds with an automatic method
+PROBES = 14  # selections tried to meet a share of multiply-adds with an automatic method
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,14 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
     """
     started = time.perf_counter()
     with seeded.seeded(seed):
+        example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
         trace = read(model, example)
         if _decides(method) and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace)
         else:
             resolved = budget if _decides(method) else foresee(model, method, budget, trace).budget
             chosen = _choose(model, method, resolved, data, example, seed, trace)
-        small = _cut(chosen, example)
+        small = cut(chosen, example)
         dense = architecture or named(model, example)
         report = _report(chosen, small, method, budget, model, time.perf_counter() - started)
     return Pruned(small.model, chosen.selection, architecture_after(dense, model, small.model, chosen.selection, chosen.net.groups), report)
@@ -90,7 +90,7 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
 def named(model: nn.Module, example: Any) -> Architecture:
     """The dense architecture of a model without a name: its class, its number of outputs, the shape of one input."""
     first = example[0] if isinstance(example, (tuple, list)) else example
-    classes = next((t.shape[-1] for t in _outputs(model, example) if t.dim()), 1)
+    classes = next((t.shape[-1] for t in outputs(model, example) if t.dim()), 1)
     return Architecture(type(model).__name__, int(classes), tuple(first.shape[1:]))  # type: ignore[arg-type]
 
 
@@ -102,29 +102,19 @@ def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module,
                    masks=digest_of(selection.masks) if selection.masks else dense.masks)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    net: Net
-    selection: Selection
-    budget: Budget
-
-
-@dataclass(frozen=True)
-class _Small:
-    model: nn.Module
-    cost: Cost
-    equivalence: float
-
-
 def _decides(method: Method) -> bool:
     return method.target != "predefined" or method.granularity != "channel"
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _scope(method: Method, budget: Budget) -> str:
     return budget.scope or method.scope
 
 
-def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> _Chosen:
+def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> Chosen:
     """The method's verified choice on a private copy in eval mode, whose weights it may have edited."""
     twin = private_copy(model).eval()
     scope = _scope(method, budget)
@@ -133,14 +123,14 @@ def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, example
         groups = solve.in_scope(trace.groups, scope)
     net = Net(twin, trace, torch.Generator().manual_seed(seed), groups)
     with supervised(method.name, twin):
-        selection = method.select(net, _Stream(data, method.name, seed), budget)
+        selection = method.select(net, Stream(data, method.name, seed, _device(model)), budget)
     selection = verified(method.name, selection, twin, groups, None if _decides(method) else budget)
     if selection.masks and any(len(k) < g.width for g, k in zip(groups, selection.kept.values())):
         raise method_error(method.name, "it prunes channels and single weights at once", "return kept or masks, not both")
-    return _Chosen(net, selection, budget)
+    return Chosen(net, selection, budget)
 
 
-def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> _Chosen:
+def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> Chosen:
     """The choice of an automatic method whose share of multiply-adds or parameters is nearest to the one asked, by its ratio."""
     key, share = ("macs", budget.macs) if budget.macs is not None else ("params", budget.params)
     assert share is not None
@@ -166,78 +156,16 @@ def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example
     return best[1]
 
 
-def _left(chosen: _Chosen, key: str, example: Any) -> int:
+def _left(chosen: Chosen, key: str, example: Any) -> int:
     """Multiply-adds or parameters that a choice leaves; masked weights do not count."""
-    small = _sliced(chosen, example)[0]
+    small = sliced(chosen, example)[0]
     count = cost(chosen.net.trace, dict(small.named_parameters()))
     if chosen.selection.masks:
         return count.macs_nonzero if key == "macs" else count.nonzero
     return count.macs if key == "macs" else count.params
 
 
-def _sliced(chosen: _Chosen, example: Any) -> tuple[nn.Module, Trace]:
-    """A cut copy of the chosen network, and the trace that counts it."""
-    small, trace, kept = private_copy(chosen.net.model), chosen.net.trace, chosen.selection.kept
-    if chosen.selection.reads:
-        raise BenchError("this version cannot cut a gather's reads", "select channels of groups instead", kind="not_applicable")
-    if chosen.selection.dropped:
-        drop_(small, chosen.selection.dropped)
-        trace = read(small, example)
-    cut = [g for g in chosen.net.groups if len(kept[g.name]) < g.width]
-    if cut:
-        slice_(small, cut, {g.name: kept[g.name] for g in cut})
-    if chosen.selection.masks:
-        mask_(small, chosen.selection.masks)
-    return small, trace
-
-
-def _cut(chosen: _Chosen, example: Any) -> _Small:
-    """The sliced network, after it computed what the zeroed full-size one computes and ran in train mode."""
-    small, trace = _sliced(chosen, example)
-    full, kept = private_copy(chosen.net.model), chosen.selection.kept
-    if chosen.selection.dropped:
-        drop_(full, chosen.selection.dropped)
-    for g in chosen.net.groups:
-        if len(kept[g.name]) < g.width:
-            stay = set(kept[g.name])
-            zero_(full, g, [c for c in range(g.width) if c not in stay])
-    if chosen.selection.masks:
-        mask_(full, chosen.selection.masks)
-    wanted, difference = _outputs(full, example), 0.0
-    try:
-        given = _outputs(small, example)
-        _trains(small, full, example)
-    except Exception as error:
-        raise BenchError(f"the cut network does not run: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                         "a size is written into the model's code: `bench explain` shows the groups; leave that one whole",
-                         kind="not_applicable") from error
-    for a, b in zip(wanted, given, strict=True):
-        scale = max(1.0, float(a.abs().max())) if a.numel() else 1.0
-        gap = float((a - b).abs().max()) if a.shape == b.shape and a.numel() else 0.0 if a.shape == b.shape else float("inf")
-        if not gap <= EQUIVALENT * scale:
-            raise BenchError(f"the cut network computes something else: logits differ by {gap:.3g} (scale {scale:.3g})",
-                             "an operation mixes channels in a way the graph does not know: report the model", kind="not_applicable")
-        difference = max(difference, gap)
-    small.eval()
-    return _Small(small, cost(trace, dict(small.named_parameters())), difference)
-
-
-def _trains(small: nn.Module, full: nn.Module, example: Any) -> None:
-    """Raise what the cut network raises in train mode, unless the full one raises there too."""
-    pair = tuple(torch.cat([x, x]) for x in example) if isinstance(example, (tuple, list)) else (torch.cat([example[:2]] * 2),)
-    try:
-        with torch.no_grad():
-            private_copy(small).train()(*pair)
-    except Exception:
-        with torch.no_grad():
-            try:
-                private_copy(full).train()(*pair)
-            except Exception:
-                return
-        raise
-
-
-def _report(chosen: _Chosen, small: _Small, method: Method, asked: Budget, model: nn.Module, seconds: float) -> dict[str, Any]:
+def _report(chosen: Chosen, small: Small, method: Method, asked: Budget, model: nn.Module, seconds: float) -> dict[str, Any]:
     before, after, groups = cost(chosen.net.trace, dict(model.named_parameters())), small.cost, chosen.net.groups
     both = {key: {"dense": getattr(before, key), "pruned": getattr(after, key)} for key in ("params", "macs", "nonzero", "macs_nonzero")}
     width = sum(g.width for g in groups)
@@ -246,41 +174,3 @@ def _report(chosen: _Chosen, small: _Small, method: Method, asked: Budget, model
     achieved = {"channels": 1 - stay / width if width else 0.0} | {key: 1 - v["pruned"] / v["dense"] if v["dense"] else 0.0 for key, v in both.items()}
     return {**both, "rescued": [*least, *(n for n in chosen.net.rescued if n not in least)], "asked": asked.to_json(),
             "achieved": {k: round(v, 6) for k, v in achieved.items()}, "seconds": round(seconds, 3), "equivalence": small.equivalence}
-
-
-class _Stream:
-    """The caller's batches with random numbers of their own, so that a shuffling loader neither draws from the caller's global
-    generators nor makes the method look as if it had: the same batches in every iteration."""
-
-    def __init__(self, data: Iterable[Any] | None, method: str, seed: int) -> None:
-        self._data, self._method, self._seed = data, method, seed
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._data is None:
-            raise BenchError(f"{self._method} reads images and none were given", "give data: batches of (images, labels)", kind="not_applicable")
-        with seeded.seeded(self._seed):
-            batches, own = iter(self._data), seeded.global_state()
-        while True:
-            outside = seeded.global_state()
-            seeded.restore(own)
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            finally:
-                own = seeded.global_state()
-                seeded.restore(outside)
-            yield batch
-
-
-def _outputs(model: nn.Module, example: Any) -> list[Tensor]:
-    """Every floating tensor the model gives in eval mode; its modes are put back."""
-    modes = [(m, m.training) for m in model.modules()]
-    try:
-        with torch.no_grad():
-            out = model.eval()(*(example if isinstance(example, (tuple, list)) else (example,)))
-    finally:
-        for module, training in modes:
-            module.training = training
-    return [t for t in pytree.tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
-

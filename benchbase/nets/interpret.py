@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 from torch.fx.node import map_arg
 
 from benchbase.nets.seeded import seeded
@@ -69,7 +70,7 @@ def runnable(model: nn.Module, program: ExportedProgram, images: tuple[Tensor, .
             module.training = training
     ready = _prepared(program, None)
     size = ready.inputs[0].meta["val"].shape[0]
-    return _prepared(program, int(size)) if isinstance(size, int) else ready
+    return _prepared(program, int(size)) if is_concrete_int(size) else ready
 
 
 def _sized(program: ExportedProgram) -> bool:

@@ -22,7 +22,6 @@ from benchbase.nets.window import Window, geometry, patches
 
 if TYPE_CHECKING:
     from benchbase.nets.groups import Group, Use
-
     from benchbase.nets.net import Net
 
 READERS = ("conv1d", "conv2d", "conv3d", "linear")
@@ -36,7 +35,7 @@ class Step:
 
     use: where the layer's weight holds them (None: this group is not read by any layer that the walk can stop at; choose from the weights).
     inputs: what the layer reads, a batch each, in the pruned network.  dense: the same in the network as it was, when asked for.
-    window: None for a linear layer.  groups: of the convolution.  kept: the choice, once made; later readers find it here.
+    window: None for a linear layer.  groups: of the convolution.  chosen: group name -> what stays, shared by the steps of a walk.
     """
 
     net: Net
@@ -46,8 +45,13 @@ class Step:
     dense: Sequence[Tensor] | None = None
     window: Window | None = None
     groups: int = 1
-    kept: tuple[int, ...] | None = None
     original: Tensor | None = field(default=None, repr=False)
+    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> tuple[int, ...] | None:
+        """What stays of the group, once chosen: later readers find it here."""
+        return self.chosen.get(self.group.name)
 
     @property
     def weight(self) -> Tensor:
@@ -86,9 +90,9 @@ class Step:
         if not kept or len(set(kept)) < len(kept) or not 0 <= kept[0] <= kept[-1] < self.group.width:
             raise BenchError(f"{self.group.name} has {self.group.width} channels and cannot keep {list(kept)[:8]}",
                              "give different indices in range, at least one", kind="method_error")
-        self.kept = kept
+        self.chosen[self.group.name] = kept
         if self.use is None:
-            return
+            return self.net.zero(self.group, kept)
         layer, at = self.weight, torch.as_tensor(self.use.at)
         if weight is not None:
             layer.index_copy_(1, at[list(kept)].reshape(-1).to(layer.device), weight.to(layer))
@@ -122,14 +126,11 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
         streams.append(Frontier(ready, originals.__getitem__))
     for stream in streams:
         stream.start(batches)
-    kept: dict[str, tuple[int, ...]] = {}
+    chosen: dict[str, tuple[int, ...]] = {}
     try:
         for group in wanted:
             if group.name not in first:
-                step = Step(net, group)
-                yield step
-                if step.kept is not None:
-                    net.zero(group, step.kept)
+                yield Step(net, group, chosen=chosen)
         left, last = len(stops), _last_uses(ready)
         for node in ready.nodes:
             if not left and not to_end:
@@ -140,10 +141,9 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
                 continue
             for group, use in stops.get(node, ()):
                 values = [[x[:n] for x, n in zip(s.values[node.args[0]], sizes, strict=True)] for s in streams]
-                step = Step(net, group, use, values[0], values[1] if dense else None, *geometry(node), kept.get(group.name), originals.get(use.tensor))
+                step = Step(net, group, use, values[0], values[1] if dense else None, *geometry(node), originals.get(use.tensor), chosen)
                 yield step
                 if step.kept is not None:
-                    kept[group.name] = step.kept
                     step.keep()
                 del values, step
             left -= node in stops
@@ -151,8 +151,8 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
                 stream.run(node, last.get(node, set()))
     finally:
         for group in wanted:
-            if group.name in kept:
-                net.zero(group, kept[group.name])
+            if group.name in chosen:
+                net.zero(group, chosen[group.name])
     return None
 
 

@@ -77,6 +77,7 @@ def scales(g: np.ndarray, kept: Sequence[int]) -> np.ndarray:
     """
     lost = np.setdiff1d(np.arange(len(g)), kept)
     inner = g[np.ix_(kept, kept)]
-    size = np.sqrt(np.maximum(inner.diagonal(), np.finfo(float).tiny))  # equal scales for all channels make the solution well determined
+    power = inner.diagonal()
+    size = np.sqrt(np.where(power > 1e-12 * g.diagonal().max(), power, np.inf))  # channels of one size make the solution well determined
     change = np.linalg.lstsq(inner / np.outer(size, size), g[np.ix_(kept, lost)].sum(1) / size, rcond=1e-10)[0] / size
     return 1 + change

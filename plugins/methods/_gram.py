@@ -79,5 +79,14 @@ def scales(g: np.ndarray, kept: Sequence[int]) -> np.ndarray:
     inner = g[np.ix_(kept, kept)]
     power = inner.diagonal()
     size = np.sqrt(np.where(power > 1e-12 * g.diagonal().max(), power, np.inf))  # channels of one size make the solution well determined
-    change = np.linalg.lstsq(inner / np.outer(size, size), g[np.ix_(kept, lost)].sum(1) / size, rcond=1e-10)[0] / size
+    normal, target = inner / np.outer(size, size), g[np.ix_(kept, lost)].sum(1) / size
+    change = (np.linalg.solve(normal, target) if _definite(normal) else np.linalg.lstsq(normal, target, rcond=1e-10)[0]) / size
     return 1 + change
+
+
+def _definite(matrix: np.ndarray) -> bool:
+    """Whether a matrix of unit diagonal is so far from singular that elimination will do."""
+    try:
+        return bool(np.linalg.cholesky(matrix).diagonal().min() > 1e-4)
+    except np.linalg.LinAlgError:
+        return False

@@ -1,0 +1,146 @@
+"""The only training loop: dense, fine-tuning, scratch and whatever a method adds by its callback."""
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchbase.errors import BenchError
+from benchbase.training.callbacks import Chain, KeepMasks
+from benchbase.training.data import Data
+from benchbase.training.evaluation import Evaluation, evaluate, logits_of, recompute_bn_
+from benchbase.training.machine import Machine
+from benchbase.training.seeds import Seeds
+from benchbase.training.state import State, restore_, state_of
+from benchbase.values.recipe import Recipe
+
+__all__ = ["Checkpoints", "Evaluation", "State", "Trained", "evaluate", "recompute_bn_", "train_"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training cost: images seen by this call, seconds of its epochs, and the memory format that was used."""
+
+    images: int
+    seconds: float
+    memory_format: str
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """on_epoch(epoch, take): called after each epoch (from 0); take() copies the State, to be written or not.  resume: go on from it."""
+
+    on_epoch: Callable[[int, Callable[[], State]], None] | None = None
+    resume: State | None = None
+
+
+def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: Machine, callback: Any = None,
+           masks: Mapping[str, Tensor] | None = None, checkpoints: Checkpoints | None = None) -> Trained:
+    """Train `model` in place on the train split, by `recipe`; the same bits for the same arguments on one machine.
+
+    callback: hooks of `benchbase.Callback`.  masks: parameter name -> bool, True stays; the rest is zero and remains so.
+    The learning rate is set before each step, by the fraction of all images seen. Each epoch seeds its own generators (torch's
+    global one too, for dropout; the caller's is put back), so that a training resumed from a State equals one never interrupted.
+    Leaves the model on the machine's device, in train mode as it was before. With no epochs only callbacks and masks act.
+    Raises BenchError, kind "diverged", naming the epoch where the loss or a weight is not finite.
+    """
+    checkpoints = checkpoints or Checkpoints()
+    callbacks = Chain(tuple(c for c in (callback, KeepMasks(masks) if masks else None) if c is not None))
+    names, mode, images, first = set(model.state_dict()), model.training, 0, 0
+    started = time.perf_counter()
+    with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout:
+        torch.manual_seed(seeds.of("start", 0))
+        callbacks.start(model)
+        run = Run(model, sgd(model, recipe), recipe, data, seeds, machine, callbacks, layout)
+        if checkpoints.resume is not None:
+            restore_(checkpoints.resume, model, run.optimiser, callbacks)
+            first = checkpoints.resume.epoch
+        for epoch in range(first, recipe.epochs):
+            images += run.epoch_(epoch)
+            if checkpoints.on_epoch is not None:
+                checkpoints.on_epoch(epoch, lambda done=epoch + 1: state_of(done, model, run.optimiser, callbacks))
+        callbacks.finish(model)
+        model.zero_grad(set_to_none=True)
+        model.train(mode)
+    if changed := names ^ set(model.state_dict()):
+        raise BenchError(f"{type(callback).__name__} added or took away {sorted(changed)[0]!r}", "let finish leave a plain model", "method_error")
+    return Trained(images, time.perf_counter() - started, str(layout).removeprefix("torch."))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training under way."""
+
+    model: nn.Module
+    optimiser: torch.optim.SGD
+    recipe: Recipe
+    data: Data
+    seeds: Seeds
+    machine: Machine
+    callbacks: Chain
+    layout: torch.memory_format
+
+    def epoch_(self, epoch: int) -> int:
+        """One pass over the train split; how many images it had. The loss is looked at once, at the end: no step waits for it."""
+        model, recipe, count = self.model.train(), self.recipe, self.data.count("train")
+        torch.manual_seed(self.seeds.of("dropout", epoch))
+        batches = self.data.batches("train", recipe.batch_size, self.seeds.of("order", epoch), augment=True,
+                                    augment_seed=self.seeds.of("augmentation", epoch))
+        seen, total = 0, torch.zeros((), device=self.data.device)
+        for x, y in batches:
+            rate = recipe.lr_at((epoch + seen / count) / recipe.epochs)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            total += self.step_(x.contiguous(memory_format=self.layout), y)
+            seen += len(y)
+        if seen != count:
+            raise BenchError(f"data set {self.data.name} gave {seen} of its {count} training images",
+                             "give every image once an epoch", kind="infra_error")
+        self.callbacks.after_epoch(model, epoch)
+        if not (math.isfinite(total.item()) and finite(model)):
+            raise BenchError(f"training diverged in epoch {epoch + 1} of {recipe.epochs}: the loss or a weight is not finite",
+                             f"lower the learning rate ({recipe.lr:g}), or add warm-up", kind="diverged")
+        return seen
+
+    def step_(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step on a batch; its loss, detached."""
+        with self.machine.autocast():
+            loss = F.cross_entropy(logits_of(self.model(x), len(y), self.data.num_classes), y, label_smoothing=self.recipe.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.callbacks.after_backward(self.model)
+        self.optimiser.step()
+        self.callbacks.after_step(self.model)
+        return loss.detach()
+
+
+def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """The optimiser of `recipe`. With decay_norms=False parameters of one dimension (norms, biases) have no weight decay.
+
+    fused: one kernel for all parameters, the same formula (Sutskever et al. 2013 as in torch).
+    """
+    weights = [p for p in model.parameters() if p.requires_grad]
+    spared = [] if recipe.decay_norms else [p for p in weights if p.ndim <= 1]
+    chosen = {id(p) for p in spared}
+    groups = [{"params": [p for p in weights if id(p) not in chosen]}, {"params": spared, "weight_decay": 0.0}]
+    return torch.optim.SGD([g for g in groups if g["params"]], lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
+                           nesterov=recipe.nesterov, fused=True)
+
+
+def finite(model: nn.Module) -> bool:
+    """Whether every float parameter and buffer is finite; one synchronisation."""
+    sums = [t.detach().sum(dtype=torch.float64) * 0 for t in model.state_dict().values() if t.is_floating_point()]
+    return not sums or bool(torch.stack(sums).isfinite().all())
+
+
+def gpus(machine: Machine) -> list[int]:
+    """The GPUs whose generator a training reseeds."""
+    if machine.device == "cpu":
+        return []
+    return [torch.device(machine.device).index or 0]

@@ -30,8 +30,9 @@ class Dataset:
     ...         return torch.randn(100, 1, 8, 8), torch.arange(100) % 2
 
     mean, std: one number a channel, in units of 1 for float images and of 255 for uint8 ones (so that 0.5 is grey); None: taken
-    from the training split.  recipe, finetune: how a network is trained on it, and fine-tuned, unless told otherwise; as they
-    stand, those of Liu et al. (ICLR 2019) for CIFAR.
+    from the training split.  pad, flip: by how many pixels `augment` shifts, and whether it mirrors.
+    recipe, finetune: how a network is trained on it, and fine-tuned, unless told otherwise; as they stand, those of Liu et al.
+    (ICLR 2019) for CIFAR.
     """
 
     name: ClassVar[str] = ""
@@ -39,6 +40,8 @@ class Dataset:
     shape: ClassVar[tuple[int, int, int]]  # channels, height, width
     mean: ClassVar[tuple[float, ...] | None] = None
     std: ClassVar[tuple[float, ...] | None] = None
+    pad: ClassVar[int] = 4
+    flip: ClassVar[bool] = True
     recipe: ClassVar[Recipe] = Recipe()
     finetune: ClassVar[Recipe] = Recipe(epochs=40, lr=0.001, milestones=())
 
@@ -58,11 +61,13 @@ class Dataset:
         raise NotImplementedError
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """A random variation of a batch of training images, of the same shape and type: zero-padded by 4 pixels, cropped at random
-        and mirrored half of the time, unless overridden. Draw random numbers only from `generator`, which lives on the CPU."""
+        """A random variation of a batch of training images, of the same shape and type: zero-padded by `pad` pixels, cropped at random
+        and, with `flip`, mirrored half of the time, unless overridden. Draw random numbers only from `generator`, which is on the CPU."""
+        if not (self.pad or self.flip):
+            return images
         from benchbase.training.augment import crop_flip
 
-        return crop_flip(images, generator, pad=4, flip=True)
+        return crop_flip(images, generator, self.pad, self.flip)
 
     @property
     def streams(self) -> bool:

@@ -69,7 +69,8 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
         model.zero_grad(set_to_none=True)
         model.train(mode)
     if changed := names ^ set(model.state_dict()):
-        raise BenchError(f"{type(callback).__name__} added or took away {sorted(changed)[0]!r}", "let finish leave a plain model", "method_error")
+        raise BenchError(f"{type(callback).__name__} added or took away {sorted(changed)[0]!r}",
+                         "let its finish leave a plain model", kind="method_error")
     return Trained(images, time.perf_counter() - started, str(layout).removeprefix("torch."))
 
 

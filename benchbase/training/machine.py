@@ -97,7 +97,7 @@ def machine_of(device: str = "auto", precision: str = "auto", threads: int = 1, 
         raise BenchError(f"unknown device {device!r}", "use auto, cpu, cuda or cuda:0, cuda:1, ...")
     gpus = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
     if kind == "cuda" and int(index or 0) >= gpus:
-        raise BenchError(f"device {device} asked for, and {gpus} CUDA devices are here", "use --device cpu, or one that `bench doctor` lists")
+        raise BenchError(f"device {device} asked for, and {gpus} CUDA devices are here", "use --device cpu, or see `bench doctor`")
     chosen = "cuda" if kind == "auto" and gpus else "cpu" if kind == "auto" else device
     if precision == "auto":
         precision = "bf16" if chosen != "cpu" and torch.cuda.is_bf16_supported() else "fp32"

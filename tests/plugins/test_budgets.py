@@ -1,0 +1,73 @@
+"""The paper's budgets against the widths that its tables and scripts give."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from benchbase.values.budget import budget_of
+from benchbase_plugins.budgets import bench_budgets
+from benchbase_plugins.models.libraries import bench_open_model
+from benchbase_plugins.models.resnet import resnet56, resnet110
+from benchbase_plugins.models.vgg import vgg16
+
+OWN = {"vgg16": vgg16, "resnet56": resnet56, "resnet110": resnet110}
+NAMED = {name: data for path in bench_budgets() for name, data in yaml.safe_load(path.read_text()).items()}
+
+
+@dataclass(frozen=True)
+class Layer:
+    name: str
+    width: int
+
+
+def layers(model: str, *suffixes: str) -> list[Layer]:
+    """Convolutions in network order, nothing allocated. suffixes: the ends of the names that count."""
+    with torch.device("meta"):
+        net = (OWN.get(model) or bench_open_model(model))(10)
+    return [Layer(n, m.out_channels) for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and (not suffixes or n.endswith(suffixes))]
+
+
+def kept(name: str, *suffixes: str) -> list[int]:
+    budget = budget_of(NAMED[name], name)
+    return [budget.keep(layer) for layer in layers(NAMED[name]["model"], *suffixes)]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_budget_reads_and_every_glob_names_a_layer(name):
+    budget = budget_of(NAMED[name], name)
+    assert budget.label == name and budget.scope == "inner" and NAMED[name]["source"]
+    names = [layer.name for layer in layers(NAMED[name]["model"])]
+    for glob in (*budget.ratios, *budget.widths):
+        assert any(fnmatchcase(n, glob) for n in names), glob
+
+
+# by convolution number as in the authors' scripts: conv1 is 1, the first convolution of block k is 2k + 2
+@pytest.mark.parametrize(("name", "stages", "skipped"), [
+    ("resnet56-a", (14, 28, 57), {16, 20, 38, 54}), ("resnet56-b", (6, 22, 57), {16, 18, 20, 34, 38, 54}),
+    ("resnet110-a", (8, 32, 64), {36}), ("resnet110-b", (8, 19, 44), {36, 38, 74})])
+def test_cifar_resnets(name, stages, skipped):
+    blocks = (int(name[6:].partition("-")[0]) - 2) // 6
+    expected = [(16, 32, 64)[k // blocks] if 2 * k + 2 in skipped else stages[k // blocks] for k in range(3 * blocks)]
+    assert kept(name, ".conv1") == expected
+    assert kept(name, ".conv2") == [layer.width for layer in layers(NAMED[name]["model"], ".conv2")]
+
+
+def test_vgg16():
+    assert kept("vgg16-a") == [32, 64, 128, 128, 256, 256, 256] + [256] * 6
+
+
+def test_imagenet():
+    pytest.importorskip("torchvision")
+    assert kept("resnet34-a", ".conv1") == [64, 44, 44, 128, 89, 89, 128, 256, 179, 179, 179, 179, 256, 512, 512, 512]
+    assert kept("resnet34-b", ".conv1") == [64, 32, 32, 128, 51, 51, 128, 256, 153, 153, 153, 153, 256, 512, 512, 512]
+    for name, widths in (("thinet-30", (19, 38, 76, 153)), ("thinet-50", (32, 64, 128, 256)), ("thinet-70", (44, 89, 179, 358))):
+        expected = [w for w, blocks in zip(widths, (3, 4, 6, 3)) for _ in range(blocks)]
+        assert [kept(name, f".{conv}") for conv in ("conv1", "conv2")] == [expected, expected]
+        assert kept(name, ".conv3", "downsample.0") == [layer.width for layer in layers("torchvision:resnet50", ".conv3", "downsample.0")]
+    assert kept("vgg-conv") == [32, 32, 64, 64, 128, 128, 128, 256, 256, 256, 512, 512, 512]
+    assert kept("vgg-5x") == [24, 22, 41, 51, 108, 89, 111, 184, 276, 228, 512, 512, 512]

@@ -39,7 +39,7 @@ def evaluate(model: nn.Module, data: Data, machine: Machine, batch_size: int = B
     model.eval()
     correct, fifth, losses = [], [], torch.zeros((), dtype=torch.float64, device=data.device)
     try:
-        with machine.placed(model) as layout:
+        with torch.random.fork_rng(devices=[]), machine.placed(model) as layout:  # a DataLoader draws from the global generator
             for x, y in data._held_out(batch_size):
                 with machine.autocast():
                     logits = logits_of(model(x.contiguous(memory_format=layout)), len(y), data.num_classes).float()

@@ -62,7 +62,7 @@ def opened(archive: str, root: Path, train: bool):  # noqa: ANN201 - torchvision
     except (OSError, RuntimeError, EOFError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(f"{archive} is missing or damaged in the data folder, and its download failed: {why}",
-                         f"unpack {reader.filename} ({reader.url}) there: it is the folder {reader.base_folder} under --data or BENCH_DATA") from None
+                         f"unpack {reader.filename} ({reader.url}) into it (--data, BENCH_DATA): the folder {reader.base_folder}") from None
 
 
 @hookimpl

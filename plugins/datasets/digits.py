@@ -19,7 +19,8 @@ class Digits(Dataset):
 
     Pixels keep their raw values 0 to 16. Augmented by shifts of up to one pixel, never mirrored. A smoke test: it shows pipeline,
     controls and budgets in seconds; at convergence all protocols lie within a point. The recipes have the paper's proportions
-    (a tenth of the rate at 1/2 and 3/4 of training; fine-tuning for a quarter of the epochs at 1 % of the rate).
+    (a tenth of the rate at 1/2 and 3/4 of training; fine-tuning for a quarter of the epochs at 1 % of the rate); vgg-digits reaches
+    97.6 % on average (97.2 at rate 0.1, 96.3 unshifted; 98.2 in three times the epochs).
     """
 
     name = "digits"
@@ -27,8 +28,8 @@ class Digits(Dataset):
     shape = (1, 8, 8)
     pad = 1
     flip = False
-    recipe = Recipe(epochs=24, batch_size=64, lr=0.1)
-    finetune = Recipe(epochs=6, batch_size=64, lr=0.001, milestones=())
+    recipe = Recipe(epochs=24, batch_size=64, lr=0.05)
+    finetune = Recipe(epochs=6, batch_size=64, lr=0.0005, milestones=())
 
     def load(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
         """As uint8 (n, 1, 8, 8) and int64 (n,)."""

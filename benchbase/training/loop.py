@@ -71,7 +71,7 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
     if changed := names ^ set(model.state_dict()):
         raise BenchError(f"{type(callback).__name__} added or took away {sorted(changed)[0]!r}",
                          "let its finish leave a plain model", kind="method_error")
-    return Trained(images, time.perf_counter() - started, str(layout).removeprefix("torch."))
+    return Trained(images, time.perf_counter() - started, str(layout).removeprefix("torch.").removesuffix("_format"))
 
 
 @dataclass(frozen=True)

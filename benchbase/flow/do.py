@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,16 @@ class Event:
     label: str = ""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A stage under way. done: how much of it is behind, from 0 to 1."""
+
+    kind: str
+    key: str
+    label: str
+    done: float = 0.0
+
+
 def identity(value: Any) -> Any:
     """How an input enters a key: by its own `identity` where it has one (weights: the digest of the tensors), else whole."""
     if isinstance(value, dict):
@@ -58,7 +68,8 @@ def key_of(stage: Stage, inputs: dict[str, Any]) -> str:
 class Do:
     """Returns what the store has, else runs the stage under its lock and stores it.
 
-    tools: what stages need of the world (data, devices, models by name).  observe: called after every stage.
+    tools: what stages need of the world (data, devices, models by name).  observe: called after every stage.  watch: called when a
+    stage begins to run, and whenever it has come further.
     rerun: "" (keep everything), "failed" (forget remembered failures) or "all" (forget every stage once).
     """
 
@@ -67,6 +78,7 @@ class Do:
     observe: Callable[[Event], None] = lambda event: None
     rerun: str = ""
     fresh: set[str] = field(default_factory=set)
+    watch: Callable[[Running], None] = lambda running: None
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Done:
         key = key_of(stage, inputs)
@@ -79,7 +91,7 @@ class Do:
             started = time.perf_counter()
             done = self.store.get(key)
             cached = done is not None
-            done = done or self._run(stage, key, inputs)
+            done = done or self._run(stage, key, inputs, label)
         self.observe(Event(stage.kind, key, cached, time.perf_counter() - started, label))
         return done
 
@@ -90,16 +102,19 @@ class Do:
         if self.rerun == "all" or self.store.failure(key):
             self.store.forget(key)
 
-    def _run(self, stage: Stage, key: str, inputs: dict[str, Any]) -> Done:
+    def _run(self, stage: Stage, key: str, inputs: dict[str, Any], label: str) -> Done:
         failure = self.store.failure(key)
         if failure:
             raise BenchError(str(failure["message"]), "it failed so before; --rerun failed tries again", str(failure["kind"]))
+        self.watch(Running(stage.kind, key, label))
         try:
             with self.store.writing(key) as folder:
                 started = time.perf_counter()
-                made, info = stage.run(self.tools, folder, **{k: v for k, v in inputs.items() if v is not None})
+                tools = self._ticking(lambda part: self.watch(Running(stage.kind, key, label, part)))
+                made, info = stage.run(tools, folder, **{k: v for k, v in inputs.items() if v is not None})
                 write_stage(folder, stage.kind, made, info, time.perf_counter() - started)
         except Exception as error:
+            self.watch(Running(stage.kind, key, label, 1.0))
             failed = as_failure(error, stage)
             if failed.kind in REMEMBERED:
                 self.store.fail(key, {"kind": failed.kind, "message": failed.what, "tail": tail(error)})
@@ -108,6 +123,9 @@ class Do:
         if done is None:
             raise BenchError("a stage just written cannot be read back", f"check the disk of {self.store.root}", "infra_error")
         return done
+
+    def _ticking(self, tick: Callable[[float], None]) -> Any:
+        return replace(self.tools, tick=tick) if hasattr(self.tools, "tick") else self.tools
 
 
 def as_failure(error: Exception, stage: Stage) -> BenchError:

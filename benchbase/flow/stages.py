@@ -53,7 +53,7 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     a scratch network never draws from the base's stream (gate 11).
     """
     from benchbase.nets.folder import save_tensors
-    from benchbase.training.loop import train_
+    from benchbase.training.loop import Checkpoints, train_
     from benchbase.training.seeds import Seeds
 
     loaded = tools.data(data.dataset)
@@ -64,7 +64,8 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     else:
         init = seed_of(seed, "init", architecture.model) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
         model = tools.fresh(architecture, init, kept)
-    done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept)
+    done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
+                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
     return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format}
 

@@ -1,6 +1,7 @@
 """What stages need of the world: models by name, data sets loaded once, tensors read from files."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from benchbase.values.architecture import Architecture
 
 @dataclass(frozen=True)
 class Tools:
-    """plugins: where names are looked up.  machine: device, precision, threads.  data_root: the folder of downloaded data."""
+    """plugins: where names are looked up.  machine: device, precision, threads.  data_root: the folder of downloaded data.
+    tick: called by a stage with the part of it that is behind, from 0 to 1."""
 
     plugins: Plugins
     machine: Any
     data_root: Path
     loaded: dict[Any, Any] = field(default_factory=dict)
+    tick: Callable[[float], None] = lambda part: None
 
     def data(self, dataset: Any) -> Any:
         """The data set's tensors on the device, read once a process."""

@@ -1,0 +1,98 @@
+"""Layers: what reads channels by a weight, and what norms them one by one."""
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from benchbase.nets.channels import Layout
+from benchbase.nets.rules.call import Call
+
+
+def convolution(call: Call) -> Layout:
+    """A convolution reads input channels along weight dimension 1 and writes output channels along 0."""
+    x, w, groups = call.args["input"], call.args["weight"], call.args["groups"]
+    call.pinned(x, range(2, len(x)), "positions that hold channels are mixed")
+    call.tie(call.args["bias"][0], w[0], "bias") if call.args["bias"] is not None else None
+    blank = [None] * (len(call.out) - 2)
+    if groups == 1:
+        call.tie(x[1], w[1], "a convolution of something that is no channel of a layer")
+        call.written("weight", w[0])
+        return [x[0], w[0], *blank]
+    if not isinstance(call.module, nn.modules.conv._ConvNd):  # the number of groups is written in the caller's code
+        call.pin(x[1], "groups written in code")
+        call.pin(w[0], "groups written in code")
+        return [x[0], None, *blank]
+    if call.shape("weight")[1] == 1 and groups == call.shape("input")[1]:
+        times = call.shape("weight")[0] // groups
+        return [x[0], call.tie(None if x[1] is None else np.repeat(x[1], times), w[0], "a depthwise convolution"), *blank]
+    if x[1] is None:
+        call.pin(w[0], "a grouped convolution of something that is no channel of a layer")
+        call.pin(w[1], "a grouped convolution of something that is no channel of a layer")
+        return [x[0], None, *blank]
+    read, write = x[1].reshape(groups, -1), w[0].reshape(groups, -1)
+    for g in range(groups):  # every group must lose as many: the same place in each goes together
+        call.tie(read[g], w[1], "a grouped convolution") if w[1] is not None else call.pin(read[g], "one input a group")
+        call.tie(write[0], write[g], "a grouped convolution")
+    call.written("weight", w[0])
+    return [x[0], w[0], *blank]
+
+
+def transposed(call: Call) -> Layout:
+    """A transposed convolution: its weight is (in, out / groups, ...)."""
+    x, w, groups = call.args["input"], call.args["weight"], call.args["groups"]
+    call.pinned(x, range(2, len(x)), "positions that hold channels are mixed")
+    blank = [None] * (len(call.out) - 2)
+    if groups != 1:
+        for ids in (x[1], w[0], w[1]):
+            call.pin(ids, "a grouped transposed convolution")
+        return [x[0], None, *blank]
+    call.tie(x[1], w[0], "a convolution of something that is no channel of a layer")
+    if call.args["bias"] is not None:
+        call.tie(call.args["bias"][0], w[1], "bias")
+    call.written("weight", w[1])
+    return [x[0], w[1], *blank]
+
+
+def linear(call: Call) -> Layout:
+    """A linear layer reads its input's last dimension along weight dimension 1 and writes along 0."""
+    x, w, bias = call.args["input"], call.args["weight"], call.args["bias"]
+    call.tie(x[-1], w[1], "a linear layer on something that is no channel of a layer")
+    if bias is not None:
+        call.tie(bias[0], w[0], "bias")
+    call.written("weight", w[0])
+    return [*x[:-1], w[0]]
+
+
+def batch_norm(call: Call) -> Layout:
+    """Every channel of dimension 1 by itself. Statistics of the batch run over all other dimensions: no channels may lie there."""
+    x = call.args["input"]
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        if call.args.get(name) is not None:
+            call.tie(x[1], call.args[name][0], "a norm")
+    fresh = call.args.get("training", False) or call.args.get("use_input_stats", False)
+    if fresh:
+        x = [ids if d == 1 else kept for d, (ids, kept) in enumerate(zip(x, call.pinned(x, set(range(len(x))) - {1}, "statistics over channels"), strict=True))]
+    return list(x)
+
+
+def mixing_norm(call: Call) -> Layout:
+    """Statistics over channels (layer, group and RMS norms): removing one would change the others."""
+    x = call.args["input"]
+    shape = call.args.get("normalized_shape")
+    dims = [1] if shape is None else range(len(x) - len(shape), len(x))
+    for name in ("weight", "bias"):
+        call.channels.pin_all(call.args.get(name), call.why("a norm over channels"))
+    return call.pinned(x, dims, "a norm over channels")
+
+
+def prelu(call: Call) -> Layout:
+    """One slope for all channels, or one for each."""
+    x, w = call.args["self"], call.args["weight"]
+    if call.shape("weight")[0] > 1:
+        call.tie(x[1], w[0], "slopes")
+    return list(x)
+
+
+RULES = {"conv1d": convolution, "conv2d": convolution, "conv3d": convolution, "conv_transpose1d": transposed, "conv_transpose2d": transposed,
+         "conv_transpose3d": transposed, "linear": linear, "batch_norm": batch_norm, "instance_norm": batch_norm, "layer_norm": mixing_norm,
+         "native_layer_norm": mixing_norm, "group_norm": mixing_norm, "native_group_norm": mixing_norm, "rms_norm": mixing_norm, "prelu": prelu}

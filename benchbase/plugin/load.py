@@ -97,18 +97,25 @@ def last_line(error: BaseException) -> str:
 
 
 def _register(hooks: pluggy.PluginManager, module: Any, name: str) -> None:
-    """Register a module; it is out again where one of its hooks is unknown, unmarked, or it has none."""
-    hooks.register(module, name)
+    """Register a module; it is out again where a hook of it is unknown, takes other arguments or is not marked, or it has none."""
+    if hooks.is_registered(module):
+        raise TypeError("another entry point names the same module")
     try:
-        hooks.check_pending()
+        hooks.register(module, name)
         own = {caller.name for caller in hooks.get_hookcallers(module) or ()}
-        for attribute in vars(module) if hasattr(module, "__dict__") else ():
-            if attribute.startswith("bench_") and hasattr(hookspecs, attribute) and attribute not in own:
-                raise TypeError(f"{attribute} is not marked with @benchbase.hookimpl")
+        known = [name for name in vars(hookspecs) if name.startswith("bench_")]
+        for hook in sorted(own - set(known)):
+            error = unknown("hook", hook, known)
+            raise TypeError(f"{error.what}: {error.todo}")
+        for hook in known:
+            if hasattr(module, hook) and hook not in own:
+                raise TypeError(f"{hook} is not marked with @benchbase.hookimpl")
         if not own:
             raise TypeError("it has no hook: mark one with @benchbase.hookimpl")
+        hooks.check_pending()
     except BaseException:
-        hooks.unregister(module)
+        if hooks.is_registered(module):
+            hooks.unregister(module)
         raise
 
 

@@ -1,0 +1,119 @@
+"""The functions for notebooks: prune your own network in a few lines, build networks by name, look at their groups and costs.
+
+>>> import torch, benchbase
+>>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3), torch.nn.Flatten())
+>>> pruned = benchbase.prune(net, "l1-norm", 0.5, example=torch.zeros(2, 3, 8, 8))
+>>> pruned.model[0].weight.shape, net[0].weight.shape
+(torch.Size([4, 3, 3, 3]), torch.Size([8, 3, 3, 3]))
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbase.errors import BenchError
+from benchbase.plugin.manager import load_plugins
+from benchbase.training.dataset import Dataset
+from benchbase.values.architecture import Architecture, architecture_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from benchbase.nets.groups import Group
+    from benchbase.nets.method import Method
+    from benchbase.nets.prune import Pruned
+    from benchbase.values.budget import Budget
+    from benchbase.values.cost import Cost
+
+
+def build_model(name: str, num_classes: int | None = None, in_channels: int | None = None, dataset: str | Dataset | None = None) -> nn.Module:
+    """The dense network called `name` ("vgg16", "torchvision:resnet18"), with fresh weights from torch's global generator.
+
+    dataset: a data set or its name, which gives the classes and channels that are left out.  in_channels: without it and without a
+    data set, the model's own default.  Raises BenchError for an unknown name, and where the number of classes is not said.
+    """
+    plugins = load_plugins()
+    builder = plugins.model(name)
+    if dataset is not None:
+        asked = plugins.dataset(dataset).value if isinstance(dataset, str) else dataset
+        num_classes = asked.num_classes if num_classes is None else num_classes
+        in_channels = asked.shape[0] if in_channels is None else in_channels
+    if num_classes is None:
+        raise BenchError(f"{name}: how many classes?", "give num_classes= or dataset=")
+    return builder(num_classes) if in_channels is None else builder(num_classes, in_channels=in_channels)
+
+
+def build(architecture: Architecture | Mapping[str, Any] | str | Path, seed: int = 0, masks: Mapping[str, Tensor] | str | Path | None = None,
+          model: Callable[[], nn.Module] | None = None) -> nn.Module:
+    """The network of an architecture with fresh weights: the same bits for the same seed, drawn from no global generator.
+
+    architecture: as a value, the path of an architecture.json, or its plain data.  masks: parameter -> bool tensor, or the path of a
+    masks.safetensors; needed where the architecture has masks.  model: a function without arguments that makes the dense network;
+    left out, it is opened by name.  Raises BenchError for what is missing or does not fit.
+    """
+    from benchbase.nets.folder import read_json
+    from benchbase.nets.rebuild import build as rebuilt
+    from benchbase.nets.weights import read_weights
+
+    if isinstance(architecture, (str, Path)):
+        architecture = read_json(Path(architecture))
+    shape = architecture if isinstance(architecture, Architecture) else architecture_of(architecture)
+    kept = read_weights(masks) if isinstance(masks, (str, Path)) else masks
+    return rebuilt(shape, seed, kept, model, _opened if model is None else None)
+
+
+def trace(model: nn.Module, example: Any) -> tuple[Group, ...]:
+    """The channels of `model` that go together, in input-to-output order; the model is left as it is.
+
+    example: one input batch (n, ...) with n >= 2. Raises BenchError for a network that cannot be exported.
+    """
+    from benchbase.nets.graph import read
+
+    return tuple(read(model, example).groups)
+
+
+def count(model: nn.Module, example: Any) -> Cost:
+    """Parameters and multiply-adds of `model` on one example, in all and with nonzero weights; the model is left as it is."""
+    from benchbase.nets.cost import cost
+    from benchbase.nets.graph import read
+
+    return cost(read(model, example), dict(model.named_parameters()))
+
+
+def prune(model: nn.Module, method: str | Method | type[Method], budget: float | str | Mapping[str, Any] | Budget,
+          data: Iterable[tuple[Tensor, Tensor]] | Dataset | str | None = None, example: Any = None, seed: int = 0) -> Pruned:
+    """Prune `model` once. The model is never changed: `Pruned.model` is a new one, in eval mode.
+
+    method: a name ("thinet[images=64]", "./mine.py:MyMethod"), a class or an instance.  budget: the fraction of channels removed,
+    "macs=0.5", a name ("vgg16-a"), a YAML file, a table or a Budget.  data: batches of (images, labels) as the model takes them, a data
+    set or its name (its training split, normalised), or None for methods that read weights only.  example: one input batch, taken from
+    data when left out.
+    Raises BenchError for names that are not there, a budget that does not fit, a method that breaks its contract, a network that
+    cannot be cut.
+    """
+    from benchbase.nets.prune import prune as pruned
+
+    plugins = load_plugins()
+    chosen = plugins.method(method).value if isinstance(method, str) else method
+    asked = plugins.dataset(data).value if isinstance(data, str) else data
+    return pruned(model, chosen, plugins.budget(budget), _batches(asked, seed) if isinstance(asked, Dataset) else asked, example, seed)
+
+
+def _opened(architecture: Architecture) -> nn.Module:
+    """The dense network of `architecture` by its name."""
+    try:
+        builder = load_plugins().model(architecture.model)
+    except BenchError as error:
+        raise BenchError(f"the dense network cannot be made by name: {error.what}", f"give model=a function that makes it; or {error.todo}") from None
+    return builder(architecture.num_classes, in_channels=architecture.shape[0])
+
+
+def _batches(dataset: Dataset, seed: int) -> Iterable[tuple[Tensor, Tensor]]:
+    """The training split as a method of `bench run` sees it."""
+    from benchbase.flow.settings import settings_of
+    from benchbase.flow.stages import Calibration
+    from benchbase.training.data import load
+    from benchbase.values.digest import seed_of
+
+    return Calibration(load(dataset, settings_of().data), seed_of(seed, "calibration"))

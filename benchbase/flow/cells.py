@@ -15,7 +15,7 @@ from benchbase.errors import BenchError
 from benchbase.plugin.manager import Plugins
 from benchbase.plugin.names import params_of
 from benchbase.values.architecture import Architecture
-from benchbase.values.budget import Budget, budget_of, parse_budget
+from benchbase.values.budget import Budget
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe, recipe_of
 from benchbase.values.spec import Suite
@@ -98,11 +98,13 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     """
     methods = [plugins.method(text) for text in suite.methods]
     protocols = tuple(plugins.protocol(name) for name in suite.protocols)
-    budgets = [_budget(value, plugins) for value in suite.budgets]
-    for name in suite.models:
+    budgets = [plugins.budget(value) for value in suite.budgets]
+    models = [plugins.model_name(name) for name in suite.models]
+    for name in models:
         plugins.model(name)
-    works = [_work(model, text, suite, plugins, tools) for text, model in product(suite.datasets, suite.models)]
-    for what, names in (("method", [m.value for m in methods]), ("budget", [b.label for b in budgets]), ("protocol", suite.protocols)):
+    works = [_work(model, text, suite, plugins, tools) for text, model in product(suite.datasets, models)]
+    for what, names in (("method", [m.value for m in methods]), ("budget", [b.label for b in budgets]), ("protocol", suite.protocols),
+                        ("model", models)):
         _no_twins(what, names)
     return [Cell(method.value, work, budget, protocols, seed, method.offer)
             for seed, work, budget, method in product(suite.seeds, works, budgets, methods)]
@@ -119,15 +121,6 @@ def _work(model: str, text: str, suite: Suite, plugins: Plugins, tools: Any) -> 
 def _batch(suite: Suite, tuned: Recipe, base: Recipe) -> int:
     """Fine-tuning takes the base's batch size unless told otherwise."""
     return tuned.batch_size if "batch_size" in suite.finetune else base.batch_size
-
-
-def _budget(value: Any, plugins: Plugins) -> Budget:
-    if not isinstance(value, str):
-        return budget_of(value)
-    if Path(value).suffix in (".yaml", ".yml"):
-        from benchbase.values.spec import read_yaml
-        return budget_of(read_yaml(Path(value)), name=Path(value).stem)
-    return parse_budget(value, plugins.budgets())
 
 
 def _no_twins(what: str, names: Iterable[Any]) -> None:

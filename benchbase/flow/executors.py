@@ -1,14 +1,12 @@
 """Ways to run the cells of a sweep: one after another here, or in one-thread processes side by side."""
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from benchbase.errors import BenchError
+from benchbase.plugin.hookspecs import hookimpl
 
 Work = Callable[[int], Any]
 
@@ -35,6 +33,8 @@ class Processes:
 
         When a worker dies the pool is gone: what is left runs one by one, so that only the cell that kills its worker fails.
         """
+        from concurrent.futures.process import BrokenProcessPool
+
         left = set(range(count))
         with one_thread():
             try:
@@ -47,6 +47,9 @@ class Processes:
 
 
 def _pool(make: Callable[[], Work], indices: list[int], jobs: int) -> Iterator[tuple[int, Any]]:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(indices)), mp_context=context, initializer=_start, initargs=(make,))
     try:
@@ -60,6 +63,8 @@ def _pool(make: Callable[[], Work], indices: list[int], jobs: int) -> Iterator[t
 
 
 def _alone(make: Callable[[], Work], index: int) -> Any:
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         return next(_pool(make, [index], 1))[1]
     except BrokenProcessPool:
@@ -92,3 +97,8 @@ class one_thread:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@hookimpl
+def bench_executors() -> list[Any]:
+    return [Serial(), Processes()]

@@ -11,7 +11,7 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Event, tail
-from benchbase.flow.executors import Processes, Serial
+from benchbase.flow.executors import Serial
 from benchbase.flow.experiment import experiment
 from benchbase.flow.plan import Plan, Planner, plan
 from benchbase.flow.rows import failure_of, key_in, record_of
@@ -110,7 +110,7 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
             label = bench.cells[index].label
             failure_of(bench.cells[index], report, "", bench.machine, bench.leaderboard)
             report = CellReport(label, (), ((label, report.kind, report.what),))
-        if settings.jobs > 1:
+        if not isinstance(executor, Serial):
             for event in report.events:
                 observe(event)
         reports.append(report)
@@ -133,9 +133,11 @@ def who_shares(bench: Bench) -> dict[str, list[str]]:
 
 
 def _executor(settings: Settings, bench: Bench, shared: Mapping[str, list[str]], suite: Suite) -> tuple[Any, Callable[[], Any]]:
-    if settings.jobs > 1:
-        return Processes(), partial(_open_worker, suite, settings, shared)
-    return Serial(), lambda: partial(bench, shared=shared)
+    """The executor that was asked for, and how a worker of it starts; in this process the suite is open already."""
+    executor = bench.do.tools.plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
+    if isinstance(executor, Serial):
+        return executor, lambda: partial(bench, shared=shared)
+    return executor, partial(_open_worker, suite, settings, shared)
 
 
 def _open_worker(suite: Suite, settings: Settings, shared: Mapping[str, list[str]]) -> Callable[[int], CellReport]:

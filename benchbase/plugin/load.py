@@ -61,7 +61,7 @@ class Loaded:
 
 
 def load(only: Iterable[str] | None) -> Loaded:
-    """Import the entry points of the group "benchbase", those whose name or distribution is in `only` (None: all).
+    """Import the entry points of the group "benchbase", those whose name or distribution is in `only` (None: all), and the core's own.
 
     Raises BenchError for a name in `only` that no installed package has.
     """
@@ -70,7 +70,7 @@ def load(only: Iterable[str] | None) -> Loaded:
     known = {name for source in found for name in source[:2] if name}
     for name in sorted((wanted or set()) - known):
         raise unknown("plugin in BENCH_PLUGINS:", name, known)
-    chosen = [source for source in found if wanted is None or wanted & set(source[:2])]
+    chosen = [source for source in found if wanted is None or wanted & set(source[:2]) or source[3].value.startswith("benchbase.")]
     return opened(chosen, tuple(source[0] for source in found if source not in chosen))
 
 

@@ -186,13 +186,13 @@ class Plugins:
     def _fail(self, plugin: Plugin, hook: str, error: BaseException) -> None:
         self.failed.setdefault((plugin.name, hook), Broken(plugin.name, plugin.distribution, last_line(error)))
 
-    def _unknown(self, noun: str, name: str, known: Iterable[str]) -> BenchError:
+    def _unknown(self, noun: str, name: str, known: Mapping[str, Any]) -> BenchError:
         """The error for a name that nobody offers; who might have offered it, had it loaded, is named."""
         error = unknown(noun, name, known)
         maybe = [f"plugin {b.plugin} ({b.distribution}) failed to load: {b.error}" for b in self.broken]
         if self.loaded.left_out:
             maybe.append(f"BENCH_PLUGINS leaves out {', '.join(self.loaded.left_out[:10])}")
-        return BenchError(error.what, "; ".join([error.todo, *maybe]), error.kind)
+        return BenchError(error.what, "; ".join([error.todo if known else "no plugin offers any", *maybe]))
 
 
 def load_plugins(only: Iterable[str] | None = None) -> Plugins:

@@ -130,10 +130,12 @@ class Plugins:
 
     def commands(self, cli: Any) -> list[Any]:
         """Further verbs of the command line. One that `cli` or another plugin has already is a BenchError."""
-        taken = dict.fromkeys(cli.commands, "benchbase")
-        found = []
+        taken, found = dict.fromkeys(cli.commands, "benchbase"), []
         for plugin, commands in self._each("bench_commands", cli=cli):
-            for command in commands or ():
+            if not isinstance(commands, (list, tuple)) or not all(isinstance(getattr(c, "name", None), str) for c in commands):
+                self._fail(plugin, "bench_commands", TypeError("bench_commands returned no list of click commands"))
+                continue
+            for command in commands:
                 if command.name in taken:
                     raise BenchError(f"two plugins offer the verb {command.name!r}: {taken[command.name]} and {plugin.distribution}",
                                      "uninstall one of them, or name those to load in BENCH_PLUGINS")

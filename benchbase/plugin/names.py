@@ -66,8 +66,7 @@ def with_params(cls: type, params: Mapping[str, str]) -> Any:
     missing = [f.name for f in own.values() if _default(f) is MISSING and f.name not in params]
     if missing:
         raise BenchError(f"{name} needs {missing[0]}", f"write {name}[{','.join(f'{m}=...' for m in missing)}]")
-    hints = _hints(cls)
-    given = {key: _read(f"{name}[{key}={text}]", text, hints.get(key) or _kind(own[key])) for key, text in params.items()}
+    given = {key: _read(f"{name}[{key}={text}]", text, _kind(cls, own[key])) for key, text in params.items()}
     try:
         return cls(**given)
     except BenchError:
@@ -82,18 +81,14 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _kind(field: Field[Any]) -> Any:
-    """The type of the default, where an annotation cannot be read."""
-    default = _default(field)
-    return str if default in (MISSING, None) else type(default)
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    """Field -> its type; empty where an annotation names what only a type checker imports."""
+def _kind(cls: type, field: Field[Any]) -> Any:
+    """The type of a field; that of its default where the annotation names what only a type checker imports."""
+    owner = next(c for c in reversed(cls.__mro__) if vars(c).get("__dataclass_fields__", {}).get(field.name) is field)
     try:
-        return typing.get_type_hints(cls)
+        return typing.get_type_hints(type(cls.__name__, (), {"__annotations__": {field.name: field.type}, "__module__": owner.__module__}))[field.name]
     except Exception:  # noqa: BLE001 -- whatever an annotation's text may raise
-        return {}
+        default = _default(field)
+        return str if default in (MISSING, None) else type(default)
 
 
 def _read(what: str, text: str, kind: Any) -> Any:

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PACKAGES = Path(__file__).with_name("packages")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Installs packages of tests/packages by their folders' names, with pip and without a network, into a folder to put on the path."""
+    folders: dict[tuple[str, ...], Path] = {}
+
+    def install(*names: str) -> Path:
+        if names not in folders:
+            source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+            for name in names:
+                shutil.copytree(PACKAGES / name, source / name, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
+            pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+            done = subprocess.run([*pip, "--target", str(target), *(str(source / name) for name in names)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            folders[names] = target
+        return folders[names]
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs this Python in a process of its own: python("-c", code, path=folder with installed packages, NAME=environment variable)."""
+    def run(*arguments: str, path: Path | None = None, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {**{k: v for k, v in os.environ.items() if k != "BENCH_PLUGINS"}, "OMP_NUM_THREADS": "1", **environment}
+        if path is not None:
+            own["PYTHONPATH"] = os.pathsep.join(p for p in (str(path), own.get("PYTHONPATH", "")) if p)
+        return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=own, cwd=cwd)
+
+    return run

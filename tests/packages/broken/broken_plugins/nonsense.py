@@ -1,0 +1,7 @@
+"""Returns what is no method."""
+from benchbase import hookimpl
+
+
+@hookimpl
+def bench_methods():
+    return [42]

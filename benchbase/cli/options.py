@@ -1,0 +1,123 @@
+"""Options that several verbs share, and what they mean: a Suite and Settings."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchbase.errors import BenchError, unknown
+
+if TYPE_CHECKING:
+    from benchbase.flow.settings import Settings
+    from benchbase.plugin.manager import Plugins
+    from benchbase.values.spec import Suite
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def group(*options: Decorator) -> Decorator:
+    """Several options as one decorator, shown in this order."""
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+    return apply
+
+
+traceback_option = click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error arose, for developers.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+store_option = click.option("--store", metavar="DIR", help="Folder of finished stages.  [default: $BENCH_STORE, else in the user's cache folder]")
+data_option = click.option("--data", metavar="DIR", help="Folder of downloaded data.  [default: $BENCH_DATA, else in the user's cache folder]")
+leaderboard_option = click.option("--leaderboard", metavar="DIR", help="Folder that records are written to.  [default: ./leaderboard]")
+
+recipe_options = group(
+    click.option("--epochs", type=int, metavar="N", help="Epochs of the base, and of Scratch-E.  [default: the data set's]"),
+    click.option("--finetune-epochs", type=int, metavar="N", help="Epochs of fine-tuning.  [default: the data set's]"),
+    click.option("--set", "assignments", multiple=True, metavar="FIELD=VALUE",
+                 help="A field of a recipe: recipe.lr=0.1, finetune.weight_decay=0, recipe.milestones=0.5/0.75. Repeatable."))
+suite_options = group(
+    click.option("-m", "--method", "methods", multiple=True, metavar="NAME[P=V,...]",
+                 help="A method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod. Repeatable."),
+    click.option("--model", "models", multiple=True, metavar="NAME", help="A model: vgg16, torchvision:resnet18, timm:NAME. Repeatable.  [default: vgg-digits]"),
+    click.option("--dataset", "datasets", multiple=True, metavar="NAME",
+                 help="A data set: cifar10, imagefolder:PATH[name=..,size=32]. Repeatable.  [default: digits]"),
+    click.option("--budget", "budgets", multiple=True, metavar="B",
+                 help="How much to remove: 0.5 (of the channels), macs=0.5, params=0.5, compression=8, a name (vgg16-a) or a YAML file. "
+                      "Repeatable.  [default: 0.5]"),
+    click.option("--protocol", "protocols", multiple=True, metavar="NAME",
+                 help="What happens after pruning. Repeatable.  [default: one-shot, finetune, scratch-e, scratch-b]"),
+    click.option("--seeds", metavar="0-4", help="Seeds: 0-4, or 0,2,5.  [default: 0-2]"),
+    recipe_options)
+machine_options = group(
+    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to compute. auto: a GPU if there is one."),
+    click.option("--precision", type=click.Choice(["fp32", "bf16", "auto"]), default="auto", show_default=True,
+                 help="bf16: mixed precision. auto: bf16 on a GPU that computes it, else fp32."),
+    click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Threads of one stage. Results depend on it in the last bits."))
+folder_options = group(store_option, data_option)
+run_options = group(
+    suite_options, machine_options,
+    click.option("--executor", metavar="NAME", help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
+    click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Cells at a time, each in a process of its own."),
+    leaderboard_option, folder_options,
+    click.option("--rerun", type=click.Choice(["failed", "all"]), help="Do again what failed, or everything, though the store knows it."),
+    json_option, quiet_option, traceback_option)
+
+SUITE_KEYS = ("methods", "models", "datasets", "budgets", "protocols")
+
+
+def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> Suite:
+    """The suite in a file or by name, with what the flags in `given` say in place of its own.
+
+    Raises BenchError for a suite that is not there or is wrong, and where no method is named.
+    """
+    from benchbase.values.spec import Suite, parse_seeds, read_suite
+
+    suite = read_suite(suite_path(source, plugins)) if source else Suite()
+    if not source and not given["methods"]:
+        raise BenchError("there is nothing to run", "name a method, as in bench run --method thinet, or a suite file; `bench list` names them all")
+    recipe, finetune = assigned(given)
+    seeds = None if given["seeds"] is None else parse_seeds(given["seeds"])
+    return suite.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**suite.recipe, **recipe},
+                       finetune=finetune and {**suite.finetune, **finetune})
+
+
+def suite_path(source: str, plugins: Plugins) -> Path:
+    """Where the suite is: a path, or the name of one that a plugin offers."""
+    path = Path(source)
+    if path.exists() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    offered = plugins.suites()
+    if source not in offered:
+        raise unknown("suite", source, offered, "" if offered else "give the path of a YAML file; no plugin offers a suite")
+    return Path(offered[source])
+
+
+def assigned(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(fields of the recipe, fields of the fine-tuning recipe) that --epochs, --finetune-epochs and --set say."""
+    tables: dict[str, dict[str, Any]] = {"recipe": {}, "finetune": {}}
+    said = [("recipe", "epochs", given["epochs"]), ("finetune", "epochs", given["finetune_epochs"])]
+    for text in given["assignments"]:
+        left, equals, value = text.partition("=")
+        table, dot, name = left.strip().partition(".")
+        if not (equals and dot and table in tables):
+            raise BenchError(f"--set {text!r} sets nothing", "write it like --set recipe.lr=0.1 or --set finetune.epochs=20")
+        said.append((table, name, value.strip()))
+    for table, name, value in said:
+        if value is None:
+            continue
+        if name in tables[table]:
+            raise BenchError(f"{table}.{name} is given twice", "give each field once")
+        tables[table][name] = value
+    return tables["recipe"], tables["finetune"]
+
+
+def settings_from(given: dict[str, Any], **more: Any) -> Settings:
+    """The Settings that the flags say."""
+    from benchbase.flow.settings import settings_of as settings
+
+    names = ("device", "precision", "threads", "jobs", "executor", "rerun")
+    own = {name: given[name] or "" if name in ("executor", "rerun") else given[name] for name in names if name in given}
+    return settings(given.get("store"), given.get("data"), given.get("leaderboard"), **own, **more)

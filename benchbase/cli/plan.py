@@ -1,0 +1,81 @@
+"""`bench plan`: what `bench run` would do."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchbase.cli.options import run_options, settings_from, suite_from
+from benchbase.cli.output import bytes_text, columns, count, out, print_json, seconds_text
+
+if TYPE_CHECKING:
+    from benchbase.cli.forecast import Forecast
+    from benchbase.flow.plan import Plan
+    from benchbase.flow.settings import Settings
+    from benchbase.plugin.manager import Plugins
+    from benchbase.values.spec import Suite
+
+NAMES = {"train": "trainings", "prune": "prunings", "measure": "measurements"}
+
+
+@click.command("plan")
+@click.argument("suite", required=False, metavar="[SUITE.yaml]")
+@run_options
+@click.option("--time-limit", hidden=True)
+@click.option("--dry-run", is_flag=True, hidden=True)
+def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, **given: Any) -> int:
+    """Say what `bench run` with the same arguments would do: how many trainings, prunings and measurements are asked for, how many are
+    distinct, in the store, and left to run; how many are shared by several cells; what cannot be done and why.
+
+    Nothing is trained. Networks are traced to know what each budget comes to, and that is kept in the store. Methods that decide the
+    architecture themselves may arrive at fewer distinct trainings than foreseen: then the plan says "at most". Time and disk are
+    forecast from stages of this plan that have run already.
+
+    \b
+    Examples:
+      bench plan --method thinet
+      bench plan suite.yaml --json
+    """
+    from benchbase.plugin.manager import load_plugins
+
+    plugins = load_plugins()
+    return report(suite_from(suite, plugins, given), settings_from(given), plugins, as_json)
+
+
+def report(suite: Suite, settings: Settings, plugins: Plugins, as_json: bool) -> int:
+    """Print the plan of a suite."""
+    from benchbase.cli.folders import check_run_folders
+    from benchbase.cli.forecast import forecast
+    from benchbase.flow.run import plan_suite
+
+    check_run_folders(settings.store, settings.leaderboard)
+    made = plan_suite(suite, settings, plugins)
+    ahead = forecast(made, settings.store, settings.jobs)
+    if as_json:
+        print_json({**made.to_json(), "shared": shared(made), "forecast": ahead.to_json()})
+    else:
+        out(text(made, ahead))
+    return 0
+
+
+def shared(made: Plan) -> int:
+    """Trainings that more than one cell or protocol asks for."""
+    return sum(e.kind == "train" and e.asked > 1 for e in made.entries)
+
+
+def text(made: Plan, ahead: Forecast) -> str:
+    """A plan for people."""
+    said = made.to_json()
+    most = "at most " if said["at_most"] else ""
+    rows = [("", "asked", "distinct", "cached", "to run")]
+    rows += [(name, *(f"{most if key == 'to_run' else ''}{said['stages'][kind][key]:,}" for key in ("asked", "distinct", "cached", "to_run")))
+             for kind, name in NAMES.items()]
+    lines = [count(made.cells, "cell"), *columns(rows)]
+    if again := shared(made):
+        lines.append(f"{count(again, 'training')} shared by several cells or protocols")
+    lines.append(f"to train: {most}{said['macs_to_run']:.3g} multiply-adds")
+    lines.append(f"time: {'unknown: no stage of this kind has run here yet' if ahead.seconds is None else 'about ' + seconds_text(ahead.seconds)}")
+    lines.append(f"disk: {'unknown: no stage of this kind has run here yet' if ahead.bytes is None else 'about ' + bytes_text(ahead.bytes)}"
+                 f"; {bytes_text(ahead.free)} free")
+    lines += [f"not applicable: {cell}: {reason}" for cell, reason in made.refused]
+    return "\n".join(lines)

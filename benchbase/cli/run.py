@@ -1,0 +1,97 @@
+"""`bench run`: a suite, from whatever the store has to its records and its table."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchbase.cli.folders import check_run_folders
+from benchbase.cli.options import run_options, settings_from, suite_from
+from benchbase.cli.output import count, err, out, print_json, print_rich, seconds_text
+from benchbase.cli.progress import progress
+from benchbase.cli.signals import limited, parse_duration
+
+if TYPE_CHECKING:
+    from benchbase.flow.run import Sweep
+    from benchbase.flow.settings import Settings
+
+GOES_ON = "the same command goes on from there"
+
+
+@click.command("run")
+@click.argument("suite", required=False, metavar="[SUITE.yaml]")
+@run_options
+@click.option("--dry-run", is_flag=True, help="Say what would be done, as `bench plan` does, and do nothing.")
+@click.option("--time-limit", metavar="9m", help="Stop after this time (90s, 9m, 1h30m) with exit code 130; the same command goes on from there.")
+def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, **given: Any) -> None | int:
+    """Prune networks, train what is left by each protocol, measure it, write a record for each, and print the table.
+
+    What is run is every combination of methods, models, data sets, budgets and seeds: of a suite file (or of a suite that a plugin
+    offers, by its name), of the options, or of both, where options replace what the file says. `bench run --method thinet` alone prunes
+    vgg-digits, trained on real handwritten digits, by half, with three seeds.
+
+    Finished stages are kept in the store: trainings that cells share run once, and a command given again runs only what is missing. A
+    cell that fails is recorded as such, and the others go on.
+
+    Records go to LEADERBOARD/v1/records/; `bench leaderboard build` makes tables of all of them.
+
+    \b
+    Examples:
+      bench run --method thinet
+      bench run -m l1-norm -m 'thinet[images=64]' --budget 0.3 --budget 0.5 --seeds 0-4
+      bench run --method l1-norm --model resnet56 --dataset cifar10 --budget resnet56-a --protocol scratch-b
+      bench run --method l1-norm --model resnet20 --dataset 'imagefolder:DIR[name=mine,size=32]' --epochs 20
+      bench run -m ./mine.py:MyMethod --seeds 0
+      bench run suite.yaml --jobs 4 --time-limit 9m
+      bench run suite.yaml --rerun failed
+    """
+    from benchbase.plugin.manager import load_plugins
+
+    plugins = load_plugins()
+    asked, settings = suite_from(suite, plugins, given), settings_from(given)
+    if dry_run:
+        from benchbase.cli.plan import report as report_plan
+
+        return report_plan(asked, settings, plugins, as_json)
+    check_run_folders(settings.store, settings.leaderboard)
+    with limited(time_limit and parse_duration(time_limit)), progress(quiet) as seen:
+        from benchbase.flow.run import run_suite
+
+        sweep = run_suite(asked, settings, plugins, seen.done, seen.running)
+    report(sweep, settings, as_json, seen.cached)
+    return sweep.exit_code
+
+
+def report(sweep: Sweep, settings: Settings, as_json: bool, cached: int) -> None:
+    """What came of a sweep: the tables of its records, what failed, where the records are, what was run."""
+    from benchbase.board.table import tables
+    from benchbase.values.record import read
+
+    made = tables([read(path) for path in dict.fromkeys(sweep.records)])
+    if as_json:
+        print_json(document(sweep, made, cached))
+        return
+    if made:
+        from benchbase.board.text import render
+
+        print_rich(render(made))
+    for cell, kind, what in sweep.failures:
+        out(f"{'not applicable' if kind == 'not_applicable' else 'failed'}: {cell}: {what}" + ("" if kind == "not_applicable" else f" ({kind})"))
+    out(summary(sweep, settings, cached))
+    if sweep.exit_code == 1:
+        err("a cell failed: mend it and run the same command with --rerun failed; what is done is not done again")
+
+
+def summary(sweep: Sweep, settings: Settings, cached: int) -> str:
+    """One line: records, stages, time."""
+    where = settings.leaderboard / "v1" / "records"
+    return f"{count(len(set(sweep.records)), 'record')} in {where}; {count(sweep.trained, 'training')} run, {count(cached, 'stage')} from the store; " \
+        f"{seconds_text(sweep.seconds)}"
+
+
+def document(sweep: Sweep, made: list[Any], cached: int) -> dict[str, Any]:
+    """The document of `bench run --json`."""
+    return {"records": [str(path) for path in dict.fromkeys(sweep.records)],
+            "failures": [{"cell": cell, "kind": kind, "what": what} for cell, kind, what in sweep.failures],
+            "table": [table.to_json() for table in made], "trained": sweep.trained, "cached": cached, "seconds": round(sweep.seconds, 3),
+            "exit": sweep.exit_code}

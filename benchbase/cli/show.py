@@ -1,0 +1,128 @@
+"""`bench show NAME`: one thing, of whatever kind, in full."""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchbase.cli.list import KINDS, entry, origin
+from benchbase.cli.options import json_option, traceback_option
+from benchbase.cli.output import columns, out, print_json
+from benchbase.errors import unknown
+
+if TYPE_CHECKING:
+    from benchbase.plugin.manager import Offer, Plugins
+
+
+@click.command("show")
+@click.argument("name")
+@json_option
+@traceback_option
+def command(name: str, as_json: bool) -> None:
+    """Show a method, model, data set, protocol, metric, executor, suite or budget: where it comes from, its parameters with their
+    defaults, its paper and the numbers reported there, and what its author says of it.
+
+    \b
+    Examples:
+      bench show thinet
+      bench show imagefolder
+      bench show vgg16-a --json
+    """
+    from benchbase.plugin.manager import load_plugins
+
+    found = find(name, load_plugins())
+    if as_json:
+        print_json([{"kind": offer.kind, **entry(offer), **details(offer), "text": about(offer)} for offer in found])
+        return
+    out("\n\n".join(map(text, found)))
+
+
+def find(name: str, plugins: Plugins) -> list[Offer]:
+    """What has this name, of every kind; parameters in brackets and paths after a colon are no part of it.
+
+    Raises BenchError with near misses out of all kinds.
+    """
+    from benchbase.plugin.names import parse_name
+
+    bare = parse_name(name)[0]
+    offers = [offer for kind in KINDS for offer in plugins.offers(kind)]
+    names = {bare, bare.replace("_", "-"), bare.partition(":")[0]}
+    if found := [offer for offer in offers if offer.name in names]:
+        return found
+    if ":" in bare:
+        from benchbase.plugin.manager import Offer
+
+        return [Offer("models", bare, plugins.model(bare), "opened by name", None, None)]
+    raise unknown("name", name, {offer.name for offer in offers})
+
+
+def details(offer: Offer) -> dict[str, Any]:
+    """What there is to say of it, by the kind of thing it is, as plain data."""
+    return DETAILS.get(offer.kind, lambda value: {})(offer.value)
+
+
+def _method(cls: Any) -> dict[str, Any]:
+    return {"parameters": parameters(cls), "granularity": cls.granularity, "target": cls.target, "scope": cls.scope,
+            "keep_at_least": cls.keep_at_least, "results_version": cls.version, "reported": [plain(number) for number in cls.reported]}
+
+
+def _dataset(cls: Any) -> dict[str, Any]:
+    known = {name: getattr(cls, name, None) for name in ("num_classes", "shape")}
+    return {"parameters": parameters(cls), **{name: plain(fact) for name, fact in known.items() if isinstance(fact, (int, tuple))},
+            "recipe": asdict(cls.recipe), "finetune": asdict(cls.finetune)}
+
+
+DETAILS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "methods": _method, "datasets": _dataset, "budgets": lambda budget: budget.to_json(), "suites": lambda path: {"path": str(path)},
+    "protocols": lambda p: {"start": p.start, "epochs": p.formula, "charges_pruning": p.charges_pruning, "recalibrates": p.recalibrates},
+    "metrics": lambda metric: {"unit": metric.unit, "better": metric.better}}
+
+
+def parameters(cls: Any) -> dict[str, Any]:
+    """The fields that brackets set, by name, with their defaults; None where there is no default."""
+    if not is_dataclass(cls):
+        return {}
+    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(cls) if f.init}
+    return {name: None if value is MISSING else plain(value) for name, value in defaults.items()}
+
+
+def about(offer: Offer) -> str:
+    """What its author says: the docstring, or the text of a suite."""
+    if offer.kind == "suites":
+        return str(offer.value.read_text(encoding="utf-8"))
+    own = offer.value if hasattr(offer.value, "__name__") else type(offer.value)
+    return offer.doc if offer.kind in ("protocols", "budgets") else inspect.getdoc(own) or ""
+
+
+def text(offer: Offer) -> str:
+    """An offer for people."""
+    said = {"from": origin(offer) if offer.plugin != "opened by name" else offer.plugin, "paper": offer.paper, **details(offer)}
+    said.pop("name", None)
+    rows = [(key.replace("_", " "), words(value)) for key, value in said.items() if value not in ("", None, [], {}) and key != "parameters"]
+    lines = [f"{offer.kind.removesuffix('s').replace('dataset', 'data set')} {offer.name}", *columns(rows)]
+    if own := said.get("parameters"):
+        lines += ["  parameters, with their defaults", *columns([(name, words(value)) for name, value in own.items()], indent="    ")]
+    return "\n".join([*lines, "", about(offer).rstrip()]).rstrip()
+
+
+def words(value: Any) -> str:
+    """A value in the form that the command line takes."""
+    if isinstance(value, dict):
+        return " ".join(f"{key}={words(v)}" for key, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(words, value)) if value and isinstance(value[0], dict) else "/".join(map(words, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON holds it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value if value is None or isinstance(value, (bool, int, float, str, dict)) else str(value)

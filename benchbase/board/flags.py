@@ -9,6 +9,8 @@ from benchbase.board.row import Bag, Row
 if TYPE_CHECKING:
     from benchbase.values.record import Record
 
+LOST = {"not_applicable": "not applicable", "oom": "out of memory", "timeout": "timed out", "method_error": "lost to an error of the method",
+        "infra_error": "lost to an error of the machine"}
 UNEQUAL = 0.1  # of the multiply-adds of the two sides that should be equal: whole epochs leave a remainder
 
 
@@ -39,8 +41,8 @@ def lost(row: Row) -> Iterator[str]:
     for kind, count in row.lost.items():
         first = next(m for m in row.missing if m.kind == kind)
         at = sorted({m.protocol for m in row.missing if m.kind == kind and m.protocol})
-        who = f"{count} seed{'s' if count > 1 else ''} {kind.replace('_', ' ')}" if kind != "not_applicable" else "not applicable"
-        yield f"{who}{' in ' + ', '.join(at) if at else ''}: {first.message[:300]}"
+        who = f"{count} seed{'s' if count > 1 else ''} " if kind != "not_applicable" else ""
+        yield f"{who}{LOST.get(kind, kind)}{' in ' + ', '.join(at) if at else ''}: {first.message[:300]}"
 
 
 def seeds(row: Row) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from benchbase.board.entry import OWN_BASE, UNPRUNED
+from benchbase.board.entry import OWN_BASE, UNPRUNED, order_of
 from benchbase.board.row import Row
 
 
@@ -36,7 +36,7 @@ def linked(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Link, ...]]:
         who = tuple(sorted({i for i, _ in members}))
         meaning = who if len(who) > 1 else members
         link = links.get(meaning) or Link(next(names), tuple(rows[i].label for i in who), ())
-        protocols = tuple(dict.fromkeys((*link.protocols, *(p for _, p in members))))
+        protocols = tuple(sorted({*link.protocols, *(p for _, p in members)}, key=order_of))
         links[meaning] = replace(link, protocols=protocols, whole=link.whole and _whole(rows, members))
         marks.update(dict.fromkeys(members, link.letter))
     marked = [replace(row, entries=tuple(replace(e, link=marks.get((i, e.protocol), "")) for e in row.entries)) for i, row in enumerate(rows)]

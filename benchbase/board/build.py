@@ -1,0 +1,74 @@
+"""From a leaderboard's records to the files derived from them."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbase.board import markdown
+from benchbase.board.document import to_json
+from benchbase.board.table import Table, tables
+from benchbase.errors import BenchError
+
+if TYPE_CHECKING:
+    from benchbase.values.record import Failure, Record
+
+__all__ = ["build", "load", "to_json"]
+
+
+def load(leaderboard: str | Path, defaults: Mapping[str, Mapping[str, Any]] | None = None) -> list[Table]:
+    """The tables of a leaderboard (DIR or DIR/v1), of a folder of records or of one record. BenchError where there are none to read.
+
+    defaults: as in `tables`.
+    """
+    records, repeats, failures = _read(Path(leaderboard))
+    return tables(records, failures, repeats, defaults)
+
+
+def build(leaderboard: str | Path) -> list[Path]:
+    """Write README.md and index.json beside the records of a leaderboard; return where they are.
+
+    Both are functions of the records alone, byte for byte. BenchError for a record that cannot be read or a folder that cannot be written:
+    nothing is half-written then.
+    """
+    from benchbase.values.record import records_folder, write_text
+
+    folder = records_folder(Path(leaderboard))
+    if folder.name != "records" or not folder.is_dir():
+        raise BenchError(f"{leaderboard} is no leaderboard: there is no folder v1/records in it", "name one, or run `bench run --leaderboard` to make it")
+    records, repeats, failures = _read(folder)
+    made = tables(records, failures, repeats)
+    texts = {"README.md": markdown.render(made), "index.json": index(made, [*records, *repeats], failures)}
+    for name, text in texts.items():
+        write_text(folder.parent / name, text)
+    return [folder.parent / name for name in texts]
+
+
+def index(made: Sequence[Table], records: Iterable[Record], failures: Iterable[Failure]) -> str:
+    """index.json: the tables, and one line for each record and failure with what it says in short and where it lies."""
+    from benchbase.values.record import path_of
+
+    def line(item: Any, **more: Any) -> dict[str, Any]:
+        return {"folder": path_of(item).parent.as_posix(), "key": item.key, "dataset": item.dataset.name, "model": item.model, "method": item.method.name,
+                "budget": item.budget.get("name", ""), "protocol": item.protocol, "seed": item.seed, **more}
+
+    done = [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started) for r in records]
+    lost = [line(f, kind=f.kind) for f in failures]
+    body = {name: sorted(map(_compact, items)) for name, items in (("records", done), ("failures", lost))}
+    parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in body.items()]
+    return "{\n" + ",\n".join(['"protocol_version": 1', *parts, '"tables": [\n' + ",\n".join(map(_compact, to_json(made)["tables"])) + "\n]"]) + "\n}\n"
+
+
+def _read(path: Path) -> tuple[list[Record], list[Record], list[Failure]]:
+    """Records, reproductions and failures below a path. <key>.json is the record and <key>.<n>.json repeat it, whatever they say of their dates."""
+    from benchbase.values.record import load_failures, load_records
+
+    found = load_records(path)
+    first = {r.key: r for r in found}  # of one key the last: <key>.1.json comes before <key>.json in the order of paths
+    counts = {id(r) for r in first.values()}
+    return list(first.values()), [r for r in found if id(r) not in counts], [] if path.is_file() else load_failures(path)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

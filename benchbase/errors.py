@@ -10,12 +10,12 @@ class BenchError(Exception):
 
     what: one line that says what went wrong.  todo: one line that says what to do instead ("" when nothing can be said).
     kind: "usage" for a wrong command or file (exit 2); the kinds of a failed cell otherwise: "method_error", "infra_error",
-    "oom", "diverged", "timeout", "not_applicable".
+    "oom", "diverged", "timeout", "not_applicable".  where: of a failed stage, the last calls before the error.
     """
 
-    def __init__(self, what: str, todo: str = "", kind: str = "usage") -> None:
-        super().__init__(what, todo, kind)
-        self.what, self.todo, self.kind = what, todo, kind
+    def __init__(self, what: str, todo: str = "", kind: str = "usage", where: str = "") -> None:
+        super().__init__(what, todo, kind, where)
+        self.what, self.todo, self.kind, self.where = what, todo, kind, where
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.todo}" if self.todo else self.what

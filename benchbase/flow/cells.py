@@ -6,18 +6,20 @@ import inspect
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
-from benchbase.plugin.manager import Plugins
+from benchbase.plugin.manager import Found, Plugins
 from benchbase.plugin.names import params_of
 from benchbase.values.architecture import Architecture
 from benchbase.values.budget import Budget
+from benchbase.values.digest import canonical
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe, recipe_of
+from benchbase.values.record import scrub
 from benchbase.values.spec import Suite
 
 
@@ -35,11 +37,12 @@ def identified(value: Any) -> Identified:
     return Identified(value, (name, getattr(value, "version", 1), tuple(sorted(params_of(value).items())), source_digest(type(value))))
 
 
-def source_digest(cls: type) -> str:
-    """sha256 of the source file of `cls` where it is edited in place; "" for an installed package, whose version says it."""
-    module = sys.modules.get(cls.__module__)
+@lru_cache(maxsize=None)  # once a process, so that a file edited during a sweep changes no key halfway
+def source_digest(thing: Any) -> str:
+    """sha256 of the source file of a class or function where it is edited in place; "" for an installed package, whose version says it."""
+    module = sys.modules.get(getattr(thing, "__module__", None) or "")
     try:
-        path = Path(inspect.getfile(module or cls))
+        path = Path(inspect.getfile(module or thing))
         if {"site-packages", "dist-packages"} & set(path.parts):
             return ""
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -61,18 +64,28 @@ class DataRef:
 
 @dataclass(frozen=True)
 class Work:
-    """What is pruned and on what: the part of a cell that needs the data set's facts."""
+    """What is pruned and on what: the part of a cell that needs the data set's facts. images: in the training split.
+    code: digest of the model's source where it is edited in place, "" else."""
 
     model: str
     data: DataRef
     recipe: Recipe
     finetune: Recipe
     images: int
+    code: str = ""
 
     @cached_property
     def dense(self) -> Architecture:
-        dataset = self.data.dataset
-        return Architecture(self.model, dataset.num_classes, tuple(dataset.shape))
+        return dense_on(self.data.dataset, self.model)
+
+    @property
+    def label(self) -> str:
+        return f"{self.model} {self.data.dataset.name}"
+
+
+def dense_on(dataset: Any, model: str) -> Architecture:
+    """The dense network for the classes and images of a data set."""
+    return Architecture(model, dataset.num_classes, tuple(dataset.shape))
 
 
 @dataclass(frozen=True)
@@ -88,43 +101,67 @@ class Cell:
 
     @property
     def label(self) -> str:
-        return f"{self.method.name} {self.budget.label} {self.work.model} {self.work.data.dataset.name} seed {self.seed}"
+        return f"{self.method.name} {self.budget.label} {self.work.label} seed {self.seed}"
 
 
 def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
-    """The cells of `suite`, seed by seed so that parallel workers start on different bases.
+    """The cells of `suite`, seeds changing fastest, so that parallel workers start on different bases.
 
     Raises BenchError for the first name, parameter, budget or recipe that is wrong: before anything has run.
     """
-    methods = [plugins.method(text) for text in suite.methods]
-    protocols = tuple(plugins.protocol(name) for name in suite.protocols)
+    methods = [_checked(plugins.method(text)) for text in suite.methods]
+    protocols = tuple(_startable(plugins.protocol(name)) for name in suite.protocols)
     budgets = [plugins.budget(value) for value in suite.budgets]
     models = [plugins.model_name(name) for name in suite.models]
     for name in models:
         plugins.model(name)
-    works = [_work(model, text, suite, plugins, tools) for text, model in product(suite.datasets, models)]
-    for what, names in (("method", [m.value for m in methods]), ("budget", [b.label for b in budgets]), ("protocol", suite.protocols),
-                        ("model", models)):
-        _no_twins(what, names)
+    datasets = [plugins.dataset(text).value for text in suite.datasets]
+    _no_twins("method", suite.methods, [found.value for found in methods])
+    _no_twins("budget", [b.label for b in budgets], budgets)
+    _no_twins("protocol", suite.protocols, suite.protocols)
+    _no_twins("model", suite.models, models)
+    _no_twins("data set", suite.datasets, datasets)
+    works = [_work(model, dataset, suite, tools) for dataset, model in product(datasets, models)]
     return [Cell(method.value, work, budget, protocols, seed, method.offer)
-            for seed, work, budget, method in product(suite.seeds, works, budgets, methods)]
+            for work, budget, method, seed in product(works, budgets, methods, suite.seeds)]
 
 
-def _work(model: str, text: str, suite: Suite, plugins: Plugins, tools: Any) -> Work:
-    dataset = plugins.dataset(text).value
+def _work(model: str, dataset: Any, suite: Suite, tools: Any) -> Work:
     base = recipe_of(dict(suite.recipe), dataset.recipe)
     tuned = recipe_of(dict(suite.finetune), dataset.finetune)
+    if "batch_size" not in suite.finetune:
+        tuned = replace(tuned, batch_size=base.batch_size)
     loaded = tools.data(dataset)
-    return Work(model, DataRef(dataset, loaded.fingerprint), base, replace(tuned, batch_size=_batch(suite, tuned, base)), loaded.count("train"))
+    _no_path(f"data set {dataset.name}", "name", dataset.name)
+    return Work(model, DataRef(dataset, loaded.fingerprint), base, tuned, loaded.count("train"), tools.code(dense_on(dataset, model)))
 
 
-def _batch(suite: Suite, tuned: Recipe, base: Recipe) -> int:
-    """Fine-tuning takes the base's batch size unless told otherwise."""
-    return tuned.batch_size if "batch_size" in suite.finetune else base.batch_size
+def _checked(found: Found) -> Found:
+    """The method, whose parameters stand in keys and records: plain values, and no path of this machine among them."""
+    for name, value in params_of(found.value).items():
+        try:
+            plain = canonical(value)
+        except (TypeError, ValueError) as error:
+            raise BenchError(f"method {found.value.name}: parameter {name} cannot stand in a record: {error}",
+                             "use numbers, texts and tuples of them") from None
+        _no_path(f"method {found.value.name}", name, plain)
+    return found
 
 
-def _no_twins(what: str, names: Iterable[Any]) -> None:
-    seen = list(names)
-    for name in seen:
-        if seen.count(name) > 1:
+def _no_path(who: str, name: str, value: Any) -> None:
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and (scrub(text, len(text)) != text or text.startswith("~")):
+            raise BenchError(f"{who}: {name} = {text!r} is a path, and records hold none",
+                             f"declare {name} with field(metadata={{'identity': False}}), and what it leads to as another parameter")
+
+
+def _startable(protocol: Protocol) -> Protocol:
+    if protocol.start == "rewound":
+        raise BenchError(f"protocol {protocol.name} starts from rewound weights, and no stage makes them", "use a protocol of another start")
+    return protocol
+
+
+def _no_twins(what: str, names: Iterable[Any], values: list[Any]) -> None:
+    for name, value in zip(names, values, strict=True):
+        if values.count(value) > 1:
             raise BenchError(f"{what} {name} is asked for twice", f"name each {what} once")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,76 +70,92 @@ class Do:
 
     tools: what stages need of the world (data, devices, models by name).  observe: called after every stage.  watch: called when a
     stage begins to run, and whenever it has come further.
-    rerun: "" (keep everything), "failed" (forget remembered failures) or "all" (forget every stage once).
+    rerun: "" (keep everything), "failed" (stages that failed before this sweep are tried again) or "all" (stages that this sweep has
+    not run itself run again).  sweep: what this sweep is called in the stages that it runs, the same in all its processes: a stage
+    that several cells share is rerun once.
     """
 
     store: Store
     tools: Any
     observe: Callable[[Event], None] = lambda event: None
-    rerun: str = ""
-    fresh: set[str] = field(default_factory=set)
     watch: Callable[[Running], None] = lambda running: None
+    rerun: str = ""
+    sweep: str = ""
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Done:
         key = key_of(stage, inputs)
-        self._forget(key)
-        done = self.store.get(key)
+        done = self.find(key)
         if done is not None:
             self.observe(Event(stage.kind, key, True, 0.0, label))
             return done
         with self.store.lock(key):
             started = time.perf_counter()
-            done = self.store.get(key)
+            done = self.find(key)
             cached = done is not None
             done = done or self._run(stage, key, inputs, label)
         self.observe(Event(stage.kind, key, cached, time.perf_counter() - started, label))
         return done
 
-    def _forget(self, key: str) -> None:
-        if key in self.fresh or not self.rerun:
-            return
-        self.fresh.add(key)
-        if self.rerun == "all" or self.store.failure(key):
-            self.store.forget(key)
+    def find(self, key: str) -> Done | None:
+        """The stage in the store, unless it is to run again."""
+        done = self.store.get(key)
+        return None if done and self.rerun == "all" and done.sweep != self.sweep else done
+
+    def failure(self, key: str) -> BenchError | None:
+        """How the stage of this key failed before, unless it is to be tried again."""
+        known = self.store.failure(key)
+        if known is None or (self.rerun and known.get("sweep") != self.sweep):
+            return None
+        return BenchError(*(str(known.get(name, "")) for name in ("what", "todo", "kind", "where")))
 
     def _run(self, stage: Stage, key: str, inputs: dict[str, Any], label: str) -> Done:
-        failure = self.store.failure(key)
-        if failure:
-            raise BenchError(str(failure["message"]), "it failed so before; --rerun failed tries again", str(failure["kind"]))
+        if failure := self.failure(key):
+            raise failure
         self.watch(Running(stage.kind, key, label))
+        tools = replace(self.tools, tick=lambda part: self.watch(Running(stage.kind, key, label, part)))
         try:
             with self.store.writing(key) as folder:
                 started = time.perf_counter()
-                tools = self._ticking(lambda part: self.watch(Running(stage.kind, key, label, part)))
-                made, info = stage.run(tools, folder, **{k: v for k, v in inputs.items() if v is not None})
-                write_stage(folder, stage.kind, made, info, time.perf_counter() - started)
-        except Exception as error:
-            self.watch(Running(stage.kind, key, label, 1.0))
-            failed = as_failure(error, stage)
-            if failed.kind in REMEMBERED:
-                self.store.fail(key, {"kind": failed.kind, "message": failed.what, "tail": tail(error)})
-            raise failed from error
+                made, info = attempt(stage, tools, folder, inputs)
+                write_stage(folder, Done(key, stage.kind, made, info, folder, time.perf_counter() - started, self.sweep))
+        except BenchError as error:
+            if error.kind in REMEMBERED:
+                self.store.fail(key, {"kind": error.kind, "what": error.what, "todo": error.todo, "where": error.where, "sweep": self.sweep})
+            raise
         done = self.store.get(key)
         if done is None:
             raise BenchError("a stage just written cannot be read back", f"check the disk of {self.store.root}", "infra_error")
         return done
 
-    def _ticking(self, tick: Callable[[float], None]) -> Any:
-        return replace(self.tools, tick=tick) if hasattr(self.tools, "tick") else self.tools
+
+def attempt(stage: Stage, tools: Any, folder: Path, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Run a stage. Whatever it raises comes out as a BenchError that says who failed.
+
+    A cheap stage judges what the user asked for, so its usage errors stay such; those of others are failures of their cell.
+    """
+    try:
+        return stage.run(tools, folder, **{k: v for k, v in inputs.items() if v is not None})
+    except Exception as error:
+        failed = as_failure(error, stage.kind)
+        if failed.kind == "usage" and not stage.cheap:
+            failed.kind = "infra_error"
+        failed.where = failed.where or tail(error.__cause__ or error)
+        raise failed from error
 
 
-def as_failure(error: Exception, stage: Stage) -> BenchError:
-    """`error` as a BenchError whose kind says who failed: the method, the machine, or the memory."""
+def as_failure(error: Exception, what: str) -> BenchError:
+    """`error`, raised in a stage (by its kind) or another part of a cell, as a BenchError whose kind says who failed: the method or
+    protocol, the harness or machine, or the memory."""
     if isinstance(error, BenchError):
         return error
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return BenchError(f"out of memory in stage {stage.kind}", "use a smaller batch, or a device with more memory", "oom")
-    kind = "method_error" if stage.kind == "prune" else "infra_error"
-    return BenchError(f"{stage.kind} failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500],
-                      "--traceback shows where", kind)
+        return BenchError(f"out of memory: {what}", "use a smaller batch, or a device with more memory", "oom")
+    text = str(error).splitlines()[0] if str(error) else ""
+    kind = "method_error" if what.split()[0] in ("resolve", "prune", "method", "protocol") else "infra_error"
+    return BenchError(f"{what} failed: {type(error).__name__}: {text}"[:500], "its record in failed/ says where", kind, tail(error))
 
 
 def tail(error: BaseException, lines: int = 3) -> str:
-    """The last lines of the traceback, without the paths of this machine."""
+    """The last calls before an error, without the paths of this machine."""
     frames = [f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)[-lines:]]
     return "; ".join(frames)

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from benchbase.errors import BenchError
@@ -15,6 +16,7 @@ class Serial:
     """One cell after another in this process."""
 
     name = "serial"
+    in_process = True
 
     def run(self, make: Callable[[], Work], count: int, jobs: int) -> Iterator[tuple[int, Any]]:
         """Yield (index, work(index)) for every index below `count`, where work = make()."""
@@ -27,58 +29,62 @@ class Processes:
     """`jobs` worker processes of one thread each. `make` must pickle; each worker calls it once."""
 
     name = "processes"
+    in_process = False
 
     def run(self, make: Callable[[], Work], count: int, jobs: int) -> Iterator[tuple[int, Any]]:
         """Yield (index, work(index)) as cells finish; for a cell whose worker died, (index, BenchError).
 
-        When a worker dies the pool is gone: what is left runs one by one, so that only the cell that kills its worker fails.
+        A dying worker takes its pool with it. The cells that were running then run once more, each in a pool of its own, so that
+        only the one that kills its worker fails; the others go on side by side.
         """
-        from concurrent.futures.process import BrokenProcessPool
-
-        left = set(range(count))
+        left = deque(range(count))
         with one_thread():
-            try:
-                for index, result in _pool(make, sorted(left), jobs):
-                    left.discard(index)
-                    yield index, result
-            except BrokenProcessPool:
-                for index in sorted(left):
-                    yield index, _alone(make, index)
+            while left:
+                suspects = yield from _pool(make, left, jobs)
+                for index in suspects:
+                    dead = yield from _pool(make, deque([index]), 1)
+                    if dead:
+                        yield index, BenchError("the worker process died", "the system's log says more: out of memory, or a crash in native code",
+                                                "infra_error")
 
 
-def _pool(make: Callable[[], Work], indices: list[int], jobs: int) -> Iterator[tuple[int, Any]]:
+def _pool(make: Callable[[], Work], left: deque[int], jobs: int) -> Generator[tuple[int, Any], None, list[int]]:
+    """Take indices off `left`, never more at a time than there are workers; returns those under way when a worker died."""
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(indices)), mp_context=context, initializer=_start, initargs=(make,))
-    try:
-        running = {pool.submit(_work, index): index for index in indices}
-        for future in as_completed(running):
-            yield running[future], future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-
-
-def _alone(make: Callable[[], Work], index: int) -> Any:
+    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
     from concurrent.futures.process import BrokenProcessPool
 
+    pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,))
+    running: dict[Any, int] = {}
     try:
-        return next(_pool(make, [index], 1))[1]
+        while left or running:
+            while left and len(running) < jobs:
+                index = left[0]
+                running[pool.submit(_work, index)] = index
+                left.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                result = future.result()
+                yield running.pop(future), result
+        return []
     except BrokenProcessPool:
-        return BenchError("the worker process died", "the system's log says more: out of memory, or a crash in native code", "infra_error")
+        return sorted(running.values())
+    finally:
+        workers = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers if running else ():  # interrupted, or one of them died: the others must not go on unheard
+            worker.terminate()
 
 
-WORKER: dict[str, Work] = {}  # one work a worker process, put there by the pool's initializer: a pool hands tasks nothing else
+WORKER: dict[str, Any] = {}  # of a worker process: `make`, put there by the pool's initializer, and the work that it made
 
 
 def _start(make: Callable[[], Work]) -> None:
-    WORKER["work"] = make()
+    WORKER["make"] = make
 
 
 def _work(index: int) -> Any:
+    if "work" not in WORKER:  # here, not in the initializer: what it raises comes back as what it is
+        WORKER["work"] = WORKER["make"]()
     return WORKER["work"](index)
 
 

@@ -5,27 +5,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchbase.errors import BenchError
 from benchbase.flow import stages
 from benchbase.flow.cells import Cell, identified
+from benchbase.flow.do import as_failure
 from benchbase.flow.store import Done
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget, budget_of
-from benchbase.values.cost import Cost
+from benchbase.values.cost import TRAIN_FACTOR, Cost
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe
-
-TRAIN_FACTOR = 3  # multiply-adds of one training step over those of one forward pass: the backward pass costs two
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a budget comes to on the network before training. pruned, architecture: None where the method decides them."""
+    """What a budget comes to on the network before training. pruned: None where the method decides it; architecture: also where it
+    decides which channels a gather reads.
+    positions: (weight, output positions that it is applied at), for counting multiply-adds."""
 
     budget: Budget
     dense: Cost
     pruned: Cost | None
     architecture: Architecture | None
-    positions: dict[str, int]
+    positions: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -39,71 +41,132 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One protocol of a cell, done: what a record is written from."""
+class Ready:
+    """A cell as far as its pruned network: what its protocols start from. pruned: a stand-in where a plan has not run it."""
 
-    protocol: Protocol
+    cell: Cell
     target: Target
     base: Base
-    pruned: Done
+    pruned: Any
+
+    @property
+    def cost(self) -> Cost:
+        """The pruned network's cost. Weights that happen to be zero count; masked ones do not (contract: scratch-b of masked networks)."""
+        if not isinstance(self.pruned, Done):
+            return self.target.pruned or self.target.dense
+        report = self.pruned.info["report"]
+        params, macs = report["params"]["pruned"], report["macs"]["pruned"]
+        if not self.masked:
+            return Cost(params, macs, params, macs)
+        return Cost(params, macs, report["nonzero"]["pruned"], report["macs_nonzero"]["pruned"])
+
+    @property
+    def masked(self) -> bool:
+        """Whether single weights were pruned."""
+        return isinstance(self.pruned, Done) and bool(self.pruned.info["architecture"]["masks"])
+
+    @property
+    def ratio(self) -> float:
+        """F1/F2: multiply-adds of the dense network over those of the pruned one."""
+        return self.target.dense.macs_nonzero / max(self.cost.macs_nonzero, 1)
+
+    @property
+    def pruning_macs(self) -> int:
+        """Multiply-adds that pruning spent: a forward pass of the dense network for each calibration image, and trainings inside the method."""
+        if not isinstance(self.pruned, Done):
+            return 0
+        return self.pruned.info["images"] * self.target.dense.macs + self.pruned.info["tuned"]["macs"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One protocol of a cell, done: what a record is written from. architecture: of the row's network."""
+
+    protocol: Protocol
+    ready: Ready
+    architecture: Architecture
+    recipe: Recipe
     final: Done
     measured: Done
-    recipe: Recipe
     recalibrated: Done | None = None
 
 
-def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Outcome]:
-    """The outcomes of `cell`, one a protocol, in the order of its protocols."""
-    work, data, seed = cell.work, cell.work.data, cell.seed
-    run = {"data": data, "machine": machine}
-    target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=identified(cell.method), budget=cell.budget), cell)
-    plain = do(stages.train, "base", architecture=work.dense, recipe=work.recipe, seed=seed, **run)
-    callback = cell.method.training(target.budget)
-    own = plain if callback is None else do(stages.train, f"base of {cell.method.name}", architecture=work.dense, recipe=work.recipe,
-                                            seed=seed, callback=identified(callback), **run)
-    measured = do(stages.measure, "base", architecture=work.dense, weights=plain, **run)
-    own_measured = None if own is plain else do(stages.measure, "own base", architecture=work.dense, weights=own, **run)
-    base = Base(plain, own, measured, own_measured)
-    pruned = do(stages.prune, cell.label, method=identified(cell.method), budget=target.budget, architecture=work.dense, weights=own,
-                seed=seed, **run)
+@dataclass(frozen=True)
+class Failed:
+    """One protocol of a cell that failed; the others go on."""
+
+    protocol: Protocol
+    error: BenchError
+
+
+def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Outcome | Failed]:
+    """The outcomes of `cell`, one a protocol, in the order of its protocols. Raises BenchError where no protocol can be reached."""
+    work, seed, method = cell.work, cell.seed, identified(cell.method)
+    run, code = {"data": work.data, "machine": machine}, work.code or None
+    target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=method, budget=cell.budget, code=code), cell)
+    dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
+    plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
+    callback = callback_of(cell, target)
+    own = plain if callback is None else do(stages.train, f"base of {cell.label}", callback=identified(callback), **dense)
+    measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
+    own_measured = None if own is plain else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
+    pruned = do(stages.prune, cell.label, method=method, budget=target.budget, architecture=work.dense, weights=own, seed=seed,
+                recipe=work.finetune if cell.method.tunes else None, **run)
+    ready = Ready(cell, target, Base(plain, own, measured, own_measured), pruned)
     for protocol in cell.protocols:
-        yield follow(protocol, cell, target, base, pruned, run, do)
+        try:
+            outcome: Outcome | Failed = follow(protocol, ready, run, do)
+        except Exception as error:
+            outcome = Failed(protocol, as_failure(error, f"protocol {protocol.name}"))
+            if outcome.error.kind == "usage":
+                raise
+        yield outcome
 
 
-def follow(protocol: Protocol, cell: Cell, target: Target, base: Base, pruned: Any, run: dict[str, Any], do: Callable[..., Any]) -> Outcome:
+def follow(protocol: Protocol, ready: Ready, run: dict[str, Any], do: Callable[..., Any]) -> Outcome:
     """One protocol: the start that it names, its recipe, the training, the measurement."""
-    label = f"{protocol.name}: {cell.label}"
-    architecture = cell.work.dense if protocol.start == "unpruned" else architecture_in(pruned, target)
-    recipe = retraining(protocol, cell, target, pruned)
-    masks = mask_file(pruned) if protocol.start != "unpruned" else None
-    if recipe.epochs == 0:
+    cell, pruned, label = ready.cell, ready.pruned, f"{protocol.name}: {ready.cell.label}"
+    dense = protocol.start == "unpruned"
+    architecture = cell.work.dense if dense else architecture_in(pruned, ready.target)
+    recipe = retraining(protocol, ready)
+    inherits = protocol.start == "inherited"
+    if inherits and recipe.epochs == 0:
         final = pruned
-    elif protocol.start == "inherited":
-        final = do(stages.train, label, architecture=architecture, recipe=recipe, seed=cell.seed, start=pruned, masks=masks, **run)
     else:
-        final = do(stages.train, label, architecture=architecture, recipe=recipe, seed=cell.seed, masks=masks, **run)
+        final = do(stages.train, label, architecture=architecture, recipe=recipe, seed=cell.seed, start=pruned if inherits else None,
+                   masks=None if dense else mask_file(pruned), code=cell.work.code or None, after=None if inherits else unknown_yet(protocol, ready), **run)
     measured = do(stages.measure, label, architecture=architecture, weights=final, **run)
     again = do(stages.measure, label, architecture=architecture, weights=final, recalibrate=True, **run) if protocol.recalibrates else None
-    return Outcome(protocol, target, base, pruned, final, measured, recipe, again)
+    return Outcome(protocol, ready, architecture, recipe, final, measured, again)
 
 
-def retraining(protocol: Protocol, cell: Cell, target: Target, pruned: Any) -> Recipe:
+def callback_of(cell: Cell, target: Target) -> Any:
+    """What the method does to training, or None. Whatever it raises is its failure."""
+    try:
+        return cell.method.training(target.budget)
+    except Exception as error:
+        raise as_failure(error, f"method {cell.method.name}") from error
+
+
+def retraining(protocol: Protocol, ready: Ready) -> Recipe:
     """The protocol's recipe on this network; where it charges pruning, with the epochs that pruning's multiply-adds would buy."""
-    cost = cost_in(pruned, target)
-    recipe = protocol.recipe(cell.work.recipe, cell.work.finetune, target.dense, cost)
-    if protocol.charges_pruning:
-        spent = pruning_macs(pruned, target)
-        epoch = TRAIN_FACTOR * cost.macs_nonzero * cell.work.images
-        recipe = replace(recipe, epochs=recipe.epochs + int(spent // epoch))
+    work, cost = ready.cell.work, ready.cost
+    try:
+        recipe = protocol.recipe(work.recipe, work.finetune, ready.target.dense, cost)
+        if protocol.charges_pruning:
+            epoch = TRAIN_FACTOR * cost.macs_nonzero * work.images
+            recipe = replace(recipe, epochs=recipe.epochs + ready.pruning_macs // max(epoch, 1))
+    except BenchError as error:  # more epochs than a recipe may have
+        raise BenchError(f"protocol {protocol.name}: {error.what}", error.todo, "not_applicable") from error
     return recipe
 
 
 def foreseen(done: Done, cell: Cell) -> Target:
-    """The Target that a resolve stage wrote. An automatic method keeps the budget as it was asked."""
+    """The Target that a resolve stage wrote."""
     info = done.info
     pruned, shape = info["pruned"], info["architecture"]
-    budget = budget_of(info["budget"], name=cell.budget.label) if shape else cell.budget
-    return Target(budget, Cost(**info["dense"]), pruned and Cost(**pruned), shape and architecture_of(shape), info["positions"])
+    return Target(budget_of(info["budget"], name=cell.budget.label), Cost(**info["dense"]), pruned and Cost(**pruned), shape and architecture_of(shape),
+                  tuple((name, count) for name, count in info["positions"]))
 
 
 def architecture_in(pruned: Any, target: Target) -> Any:
@@ -113,24 +176,15 @@ def architecture_in(pruned: Any, target: Target) -> Any:
     return target.architecture or pruned
 
 
-def cost_in(pruned: Any, target: Target) -> Cost:
-    """The pruned network's cost. Weights that happen to be zero count; masked ones do not (contract: scratch-b of masked networks)."""
-    if not isinstance(pruned, Done):
-        return target.pruned or target.dense
-    report = pruned.info["report"]
-    params, macs = report["params"]["pruned"], report["macs"]["pruned"]
-    if not pruned.info["architecture"]["masks"]:
-        return Cost(params, macs, params, macs)
-    return Cost(params, macs, report["nonzero"]["pruned"], report["macs_nonzero"]["pruned"])
-
-
-def pruning_macs(pruned: Any, target: Target) -> int:
-    """Multiply-adds that the prune stage spent on forward passes over calibration images, at the dense network's cost."""
-    return pruned.info["images"] * target.dense.macs if isinstance(pruned, Done) else 0
-
-
 def mask_file(pruned: Any) -> stages.MaskFile | None:
     """The masks of a pruned network, where it has any."""
     if isinstance(pruned, Done) and pruned.info["architecture"]["masks"]:
         return stages.MaskFile(pruned.folder / stages.MASKS, pruned.info["architecture"]["masks"])
     return None
+
+
+def unknown_yet(protocol: Protocol, ready: Ready) -> Any:
+    """What a plan must wait for to know the recipe of a fresh training; None once it is known. It only enters plans' keys."""
+    if isinstance(ready.pruned, Done):
+        return None
+    return ready.pruned if protocol.charges_pruning or ready.target.pruned is None else None

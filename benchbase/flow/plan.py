@@ -1,15 +1,15 @@
 """The plan: which stages a sweep asks for, which are in the store, which will run, and who shares them. Nothing is trained."""
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell
-from benchbase.flow.do import Do, Stage, key_of
-from benchbase.flow.experiment import TRAIN_FACTOR, experiment
+from benchbase.flow.do import Do, Stage, as_failure, key_of
+from benchbase.flow.experiment import Failed, Outcome, experiment
 from benchbase.values.architecture import Architecture
+from benchbase.values.cost import TRAIN_FACTOR, Cost
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Planned:
 
 @dataclass(frozen=True)
 class Entry:
-    """One stage of a plan. asked: by how many cells and protocols.  exact: False where the method decides an architecture that is not
-    known yet, so that fewer trainings may be left in the end."""
+    """One stage of a plan. asked: by how many cells and protocols.  exact: False where it waits for what a method decides, so that
+    fewer may be left in the end.  macs: of a training, backward passes included."""
 
     kind: str
     key: str
@@ -41,27 +41,35 @@ class Entry:
 
 @dataclass(frozen=True)
 class Planner:
-    """A `do` that never runs a stage that costs: it looks each up and writes down who asked."""
+    """A `do` that never runs a stage that costs: it looks each up and writes down who asked. It changes nothing in the store but
+    what cheap stages add to it."""
 
     do: Do
-    images: int = 0
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Any:
         if stage.cheap:
             return self.do(stage, label, **inputs)
         key = key_of(stage, inputs)
-        done = self.do.store.get(key)
-        seen = self.entries.get(key)
-        architecture, recipe = inputs.get("architecture"), inputs.get("recipe")
-        self.entries[key] = Entry(stage.kind, key, label, done is not None, 1 + (seen.asked if seen else 0),
-                                  isinstance(architecture, Architecture), recipe.epochs if recipe else 0)
+        done, seen, recipe = self.do.find(key), self.entries.get(key), inputs.get("recipe")
+        if done is None and (failed := self.do.failure(key)):
+            raise failed
+        exact = isinstance(inputs.get("architecture"), Architecture) and inputs.get("after") is None
+        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, recipe.epochs if recipe and stage.kind == "train" else 0)
+        self.entries[key] = replace(entry, asked=entry.asked + 1)
         return done or Planned(stage.kind, key)
+
+    def charge(self, stage: Any, cost: Cost, images: int) -> None:
+        """Write down the multiply-adds of a training; of no other stage."""
+        entry = self.entries.get(stage.key)
+        if entry and entry.kind == "train":
+            self.entries[stage.key] = replace(entry, macs=TRAIN_FACTOR * entry.epochs * images * cost.macs_nonzero)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """cells: how many.  entries: the distinct stages.  refused: cells that are not applicable, with the reason."""
+    """cells: how many.  entries: the distinct stages.  refused: cells and protocols that are not applicable or failed before, with
+    the reason."""
 
     cells: int
     entries: tuple[Entry, ...]
@@ -73,12 +81,17 @@ class Plan:
         cached = sum(e.cached for e in own)
         return {"asked": sum(e.asked for e in own), "distinct": len(own), "cached": cached, "to_run": len(own) - cached}
 
+    @property
+    def at_most(self) -> bool:
+        """Whether fewer stages may be left in the end: a method decides an architecture, or what pruning costs, that is not known yet."""
+        return not all(entry.exact for entry in self.entries)
+
     def to_json(self) -> dict[str, Any]:
         """As the document of `bench plan --json`."""
         entries = [{"kind": e.kind, "key": e.key, "label": e.label, "cached": e.cached, "asked": e.asked, "exact": e.exact,
                     "epochs": e.epochs, "macs": e.macs} for e in self.entries]
-        return {"cells": self.cells, "stages": {kind: self.count(kind) for kind in ("train", "prune", "measure")},
-                "at_most": not all(e.exact for e in self.entries), "macs_to_run": sum(e.macs for e in self.entries if not e.cached),
+        return {"cells": self.cells, "stages": {kind: self.count(kind) for kind in ("train", "prune", "measure")}, "at_most": self.at_most,
+                "macs_to_run": sum(e.macs for e in self.entries if not e.cached),
                 "refused": [{"cell": cell, "reason": reason} for cell, reason in self.refused], "entries": entries}
 
 
@@ -87,23 +100,30 @@ def plan(cells: Iterable[Cell], machine: Any, do: Do) -> Plan:
     planner, refused, count = Planner(do), [], 0
     for cell in cells:
         count += 1
-        try:
-            for outcome in experiment(cell, machine, planner):
-                _charge(planner, cell, outcome)
-        except BenchError as error:
-            if error.kind == "usage":
-                raise
-            refused.append((cell.label, error.what))
+        for outcome in foreseen_outcomes(cell, machine, planner):
+            if isinstance(outcome, Outcome):
+                _charge(planner, outcome)
+            else:
+                refused.append(outcome)
     return Plan(count, tuple(planner.entries.values()), tuple(refused))
 
 
-def _charge(planner: Planner, cell: Cell, outcome: Any) -> None:
-    """Write the multiply-adds of the outcome's training, and of its base, into their entries."""
-    from dataclasses import replace
+def foreseen_outcomes(cell: Cell, machine: Any, planner: Planner) -> Iterator[Outcome | tuple[str, str]]:
+    """The outcomes of a cell as far as they are known without running it; (what, why) for one that will not be."""
+    try:
+        for outcome in experiment(cell, machine, planner):
+            yield (f"{outcome.protocol.name}: {cell.label}", outcome.error.what) if isinstance(outcome, Failed) else outcome
+    except Exception as error:
+        failed = as_failure(error, "experiment")
+        if failed.kind == "usage":
+            raise
+        yield cell.label, failed.what
 
-    dense, pruned = outcome.target.dense.macs, (outcome.target.pruned or outcome.target.dense).macs
-    own = dense if outcome.protocol.start == "unpruned" else pruned
-    for stage, macs in ((outcome.base.plain, dense), (outcome.base.own, dense), (outcome.final, own)):
-        entry = planner.entries.get(stage.key)
-        if entry and entry.kind == "train":
-            planner.entries[stage.key] = replace(entry, macs=TRAIN_FACTOR * entry.epochs * cell.work.images * macs)
+
+def _charge(planner: Planner, outcome: Outcome) -> None:
+    """Write what the trainings of an outcome cost into their entries."""
+    ready = outcome.ready
+    images, dense = ready.cell.work.images, ready.target.dense
+    for stage in (ready.base.plain, ready.base.own):
+        planner.charge(stage, dense, images)
+    planner.charge(outcome.final, dense if outcome.protocol.start == "unpruned" else ready.cost, images)

@@ -2,26 +2,29 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
-from benchbase.flow.do import Do, Event, tail
-from benchbase.flow.executors import Serial
-from benchbase.flow.experiment import experiment
-from benchbase.flow.plan import Plan, Planner, plan
+from benchbase.flow.do import Do, Event, Running, as_failure
+from benchbase.flow.experiment import Failed, experiment
+from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
 from benchbase.flow.rows import failure_of, key_in, record_of
 from benchbase.flow.settings import Settings
 from benchbase.flow.store import Store
 from benchbase.flow.tools import Tools
 from benchbase.plugin.manager import Plugins, load_plugins
+from benchbase.values.protocol import Protocol
 from benchbase.values.spec import Suite
 
 Observe = Callable[[Event], None]
+Watch = Callable[[Running], None]
+Shared = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Sweep:
         return sum(not event.cached for report in self.reports for event in report.events if event.kind == "train")
 
     @property
+    def asked(self) -> int:
+        """Trainings that the cells asked for, with repeats."""
+        return sum(event.kind == "train" for report in self.reports for event in report.events)
+
+    @property
     def exit_code(self) -> int:
         """1 where a cell failed; a cell that is not applicable has not failed."""
         return int(any(kind != "not_applicable" for _, kind, _ in self.failures))
@@ -67,29 +75,41 @@ class Bench:
     do: Do
     leaderboard: Path
 
-    def __call__(self, index: int, shared: Mapping[str, list[str]] | None = None) -> CellReport:
+    def __call__(self, index: int, shared: Shared | None = None) -> CellReport:
         """Run one cell: its report, whatever happens short of a wrong command."""
-        cell, events, records = self.cells[index], [], []
-        do = Do(self.do.store, self.do.tools, lambda event: (events.append(event), self.do.observe(event)), self.do.rerun, self.do.fresh)
+        cell, events, records, failures = self.cells[index], [], [], []
+        do = replace(self.do, observe=lambda event: (events.append(event), self.do.observe(event)))
         try:
             for outcome in experiment(cell, self.machine, do):
-                records.append(record_of(cell, outcome, self.machine, do.tools, shared or {}, self.leaderboard))
-        except BenchError as error:
-            if error.kind == "usage":
-                raise
-            failure_of(cell, error, tail(error.__cause__ or error), self.machine, self.leaderboard)
-            return CellReport(cell.label, tuple(records), ((cell.label, error.kind, error.what),), tuple(events))
-        return CellReport(cell.label, tuple(records), (), tuple(events))
+                if isinstance(outcome, Failed):
+                    failures.append(self.failed(cell, outcome.error, outcome.protocol))
+                else:
+                    records.append(record_of(cell, outcome, self.machine, shared or {}, self.leaderboard))
+        except Exception as error:
+            failures.append(self.failed(cell, as_failure(error, "experiment")))
+        return CellReport(cell.label, tuple(records), tuple(failures), tuple(events))
+
+    def failed(self, cell: Cell, error: BenchError, protocol: Protocol | None = None) -> tuple[str, str, str]:
+        """Write the record of a failure; (cell, kind, what) of it. Raises what is no failure of the cell: a wrong command or file."""
+        if error.kind == "usage":
+            raise error
+        failure_of(cell, error, self.machine, self.leaderboard, protocol)
+        return f"{protocol.name}: {cell.label}" if protocol else cell.label, error.kind, error.what
 
 
-def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None) -> Bench:
-    """Look every name of the suite up and load its data. Raises BenchError before anything has run."""
+def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
+               watch: Watch = lambda running: None, sweep: str = "") -> Bench:
+    """Look every name of the suite up and load its data. sweep: what this sweep is called in the store; by default a new name.
+
+    Raises BenchError before anything has run.
+    """
     from benchbase.training.machine import machine_of
 
     plugins = plugins or load_plugins()
     machine = machine_of(settings.device, settings.precision, settings.threads)
     tools = Tools(plugins, machine, settings.data)
-    return Bench(cells_of(suite, plugins, tools), machine, Do(Store(settings.store), tools, observe, settings.rerun), settings.leaderboard)
+    do = Do(Store(settings.store), tools, observe, watch, settings.rerun, sweep or uuid.uuid4().hex)
+    return Bench(cells_of(suite, plugins, tools), machine, do, settings.leaderboard)
 
 
 def plan_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None) -> Plan:
@@ -98,47 +118,42 @@ def plan_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None)
     return plan(bench.cells, bench.machine, bench.do)
 
 
-def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None) -> Sweep:
-    """Run what is not in the store, write every record, return what came of it. `observe` sees each stage as it ends."""
+def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
+              watch: Watch = lambda running: None) -> Sweep:
+    """Run what is not in the store, write every record, return what came of it.
+
+    observe: sees each stage as it ends.  watch: sees stages of this process as they begin and come further.
+    """
     started = time.perf_counter()
-    bench = open_suite(suite, settings, plugins, observe)
-    shared = who_shares(bench)
+    plugins = plugins or load_plugins()
+    executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
+    bench = open_suite(suite, settings, plugins, observe, watch)
+    shared, here = who_shares(bench), getattr(executor, "in_process", False)
+    make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep)
     reports: list[CellReport] = []
-    executor, make = _executor(settings, bench, shared, suite)
     for index, report in executor.run(make, len(bench.cells), settings.jobs):
         if isinstance(report, BenchError):
-            label = bench.cells[index].label
-            failure_of(bench.cells[index], report, "", bench.machine, bench.leaderboard)
-            report = CellReport(label, (), ((label, report.kind, report.what),))
-        if not isinstance(executor, Serial):
-            for event in report.events:
-                observe(event)
+            report = CellReport(bench.cells[index].label, (), (bench.failed(bench.cells[index], report),))
+        for event in () if here else report.events:
+            observe(event)
         reports.append(report)
     return Sweep(tuple(reports), time.perf_counter() - started)
 
 
-def who_shares(bench: Bench) -> dict[str, list[str]]:
+def who_shares(bench: Bench) -> Shared:
     """Record key -> keys of the other records whose final training is the same stage, as far as it is known before running."""
     finals: dict[str, list[str]] = {}
     planner = Planner(bench.do)
     for cell in bench.cells:
-        try:
-            for outcome in experiment(cell, bench.machine, planner):
-                if outcome.protocol.start != "inherited":
-                    finals.setdefault(outcome.final.key, []).append(key_in(cell, outcome.protocol))
-        except BenchError as error:
-            if error.kind == "usage":
-                raise
-    return {key: sorted(set(keys) - {key}) for keys in finals.values() for key in keys}
+        for outcome in foreseen_outcomes(cell, bench.machine, planner):
+            if not isinstance(outcome, tuple) and outcome.protocol.start != "inherited":
+                finals.setdefault(outcome.final.key, []).append(key_in(cell, outcome.protocol))
+    return {key: sorted(set(keys) - {key}) for keys in finals.values() for key in keys if len(keys) > 1}
 
 
-def _executor(settings: Settings, bench: Bench, shared: Mapping[str, list[str]], suite: Suite) -> tuple[Any, Callable[[], Any]]:
-    """The executor that was asked for, and how a worker of it starts; in this process the suite is open already."""
-    executor = bench.do.tools.plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
-    if isinstance(executor, Serial):
-        return executor, lambda: partial(bench, shared=shared)
-    return executor, partial(_open_worker, suite, settings, shared)
+def _here(bench: Bench, shared: Shared) -> Callable[[int], CellReport]:
+    return partial(bench, shared=shared)
 
 
-def _open_worker(suite: Suite, settings: Settings, shared: Mapping[str, list[str]]) -> Callable[[int], CellReport]:
-    return partial(open_suite(suite, settings), shared=shared)
+def _open_worker(suite: Suite, settings: Settings, shared: Shared, sweep: str) -> Callable[[int], CellReport]:
+    return partial(open_suite(suite, settings, sweep=sweep), shared=shared)

@@ -11,16 +11,18 @@ from typing import Any
 
 from benchbase.flow.cells import DataRef, Identified
 from benchbase.flow.do import Stage
+from benchbase.flow.environment import made_with
 from benchbase.flow.store import Done
 from benchbase.flow.tools import Tools
-from benchbase.values.architecture import Architecture, architecture_of
-from benchbase.values.budget import Budget, budget_of
+from benchbase.values.architecture import Architecture
+from benchbase.values.budget import Budget
 from benchbase.values.digest import digest, seed_of
 from benchbase.values.recipe import Recipe
 
 WEIGHTS = "weights.safetensors"
 MASKS = "masks.safetensors"
 CALIBRATION_IMAGES = 512
+Made = tuple[str, dict[str, Any]]  # digest of what a stage made, and what it tells of it
 
 
 @dataclass(frozen=True)
@@ -31,26 +33,32 @@ class MaskFile:
     identity: str
 
 
-def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: Identified, budget: Budget) -> tuple[str, dict[str, Any]]:
-    """What `budget` comes to on the network, before any training: integer widths, the architecture, both costs."""
+def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: Identified, budget: Budget, code: str = "") -> Made:
+    """What `budget` comes to on the network, before any training: integer widths, the architecture, both costs.
+
+    code: of the model; it is part of the key and nothing else.
+    """
     from benchbase.nets.foresee import foresee
+    from benchbase.nets.gather import ChannelSelect
     from benchbase.nets.graph import read
 
     model = tools.fresh(architecture, seed=0)
     trace = read(model, tools.example(architecture))
     seen = foresee(model, method.value, budget, trace)
-    shape = None if seen.shapes is None else replace(architecture, shapes=seen.shapes, widths=seen.widths).to_json()
+    gathers = {f"{name}.index" for name, module in model.named_modules() if isinstance(module, ChannelSelect)}
+    known = seen.shapes is not None and not gathers & set(seen.shapes)
+    shape = replace(architecture, shapes=seen.shapes, widths=seen.widths).to_json() if known else None
     info = {"budget": seen.budget.to_json(), "architecture": shape, "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned),
             "positions": [list(pair) for pair in trace.positions]}
     return digest(info), info
 
 
 def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Recipe, data: DataRef, machine: Any, seed: int,
-           start: Done | None = None, callback: Identified | None = None, masks: MaskFile | None = None) -> tuple[str, dict[str, Any]]:
+           start: Done | None = None, callback: Identified | None = None, masks: MaskFile | None = None, code: str = "") -> Made:
     """The one training of everything: dense, fine-tuning and scratch differ in architecture, recipe and start alone.
 
     Fresh weights come from hash(seed, "init") for the dense network and from hash(seed, "scratch", architecture) for a pruned one:
-    a scratch network never draws from the base's stream (gate 11).
+    a scratch network never draws from the base's stream (gate 11).  code: as in `_resolve`.
     """
     from benchbase.nets.folder import save_tensors
     from benchbase.training.loop import Checkpoints, train_
@@ -67,40 +75,48 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
                   checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
-    return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format}
+    return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
+                  **made_with(machine)}
 
 
 def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, architecture: Architecture, weights: Done, data: DataRef,
-           machine: Any, seed: int) -> tuple[str, dict[str, Any]]:
-    """The method's choice on the trained network, cut out of it and checked: zeroed and sliced networks agree (gate 13)."""
+           machine: Any, seed: int, recipe: Recipe | None = None) -> Made:
+    """The method's choice on the trained network, cut out of it and checked: zeroed and sliced networks agree (gate 13).
+
+    recipe: of fine-tuning, for a method that trains between its choices.
+    """
+    from benchbase.flow.tuning import Tuner
     from benchbase.nets.folder import fill_folder
     from benchbase.nets.prune import prune_network
 
     machine.prepare()
-    model = tools.load(architecture, weights.folder / WEIGHTS)
-    calibration = Calibration(tools.data(data.dataset), seed_of(seed, "calibration"))
-    pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method"), architecture)
+    loaded, model = tools.data(data.dataset), tools.load(architecture, weights.folder / WEIGHTS)
+    calibration = Calibration(loaded, seed_of(seed, "calibration"))
+    tuner = recipe and Tuner(recipe, loaded, seed, data.fingerprint, machine)
+    pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method", method.identity[0]),
+                           architecture, tuner)
     made = fill_folder(pruned, folder)
     return made, {"architecture": pruned.architecture.to_json(), "report": pruned.report,
-                  "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()}, "images": calibration.images[0]}
+                  "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()}, "images": calibration.images[0],
+                  "tuned": tuner.spent if tuner else {"epochs": 0, "images": 0, "macs": 0}, **made_with(machine)}
 
 
-def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights: Done, data: DataRef, machine: Any,
-             recalibrate: bool = False) -> tuple[str, dict[str, Any]]:
+def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights: Done, data: DataRef, machine: Any, recalibrate: bool = False) -> Made:
     """Accuracy and loss on the test split, read once; with `recalibrate`, after batch-norm statistics were recomputed on
     a fixed calibration set of training images, the same for all methods (gate 12)."""
+    from benchbase.nets.weights import digest_of
     from benchbase.training.loop import evaluate, recompute_bn_
-    from benchbase.values.record import pack_bits
+    from benchbase.values.bits import pack_bits
 
     loaded = tools.data(data.dataset)
     machine.prepare()
     model = tools.load(architecture, weights.folder / WEIGHTS)
-    if recalibrate:
-        recompute_bn_(model, loaded.calibration(CALIBRATION_IMAGES, seed_of("recalibration")))
+    chosen = loaded.calibration(CALIBRATION_IMAGES, seed_of("recalibration")) if recalibrate else []
+    recompute_bn_(model, chosen)
     got = evaluate(model, loaded, machine)
     params = {name: (p.numel(), int(p.count_nonzero())) for name, p in model.named_parameters()}
-    info = {"top1": got.top1, "top5": got.top5, "loss": got.loss, "correct": pack_bits(got.correct.tolist()),
-            "images": len(got.correct), "params": params}
+    info = {"top1": got.top1, "top5": got.top5, "loss": got.loss, "correct": pack_bits(got.correct.tolist()), "images": len(got.correct),
+            "params": params, "calibration": digest_of({f"{i}": x for i, (x, _) in enumerate(chosen)}) if chosen else None}
     return digest(info), info
 
 
@@ -123,5 +139,3 @@ resolve = Stage("resolve", 1, _resolve, cheap=True)
 train = Stage("train", 1, _train)
 prune = Stage("prune", 1, _prune)
 measure = Stage("measure", 1, _measure)
-
-__all__ = ["MaskFile", "architecture_of", "budget_of", "measure", "prune", "resolve", "train"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from benchbase.errors import BenchError
 
 STAGE = "stage.json"
 FAILED = "failed.json"
-MAX_STAGE_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished stage. digest: of what it made, and how it enters the keys of the stages after it.  info: what it tells of itself."""
+    """A finished stage. digest: of what it made, and how it enters the keys of the stages after it.  info: what it tells of itself.
+    sweep: which sweep ran it."""
 
     key: str
     kind: str
@@ -28,6 +28,7 @@ class Done:
     info: dict[str, Any]
     folder: Path
     seconds: float
+    sweep: str = ""
 
     @property
     def identity(self) -> str:
@@ -36,7 +37,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Store:
-    """Folders by key under `root`: ab/abcdef.../{stage.json, weights.safetensors, ...}."""
+    """Folders by key under `root`: ab/abcdef.../{stage.json, weights.safetensors, ...}, or {failed.json} where a stage always fails."""
 
     root: Path
 
@@ -44,40 +45,34 @@ class Store:
         return self.root / key[:2] / key
 
     def get(self, key: str) -> Done | None:
-        """The finished stage of this key, or None. A stage that cannot be read is set aside, so that it runs again."""
+        """The finished stage of this key; None where there is none, or one whose files are damaged, so that it runs again."""
         folder = self.folder(key)
         try:
-            text = (folder / STAGE).read_text(encoding="utf-8")
-        except FileNotFoundError:
+            data = json.loads((folder / STAGE).read_text(encoding="utf-8"))
+            if any((folder / name).stat().st_size != size for name, size in data["files"].items()):
+                return None
+            return Done(key, str(data["kind"]), str(data["digest"]), dict(data["info"]), folder, float(data["seconds"]), str(data["sweep"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         except OSError as error:
-            raise BenchError(f"cannot read the store: {error.strerror}", f"check {self.root}, or name another with --store") from None
-        try:
-            if len(text) > MAX_STAGE_BYTES:
-                raise ValueError("too large")
-            data = json.loads(text)
-            return Done(key, str(data["kind"]), str(data["digest"]), dict(data["info"]), folder, float(data["seconds"]))
-        except (ValueError, KeyError, TypeError):
-            self._set_aside(folder)
-            return None
+            raise BenchError(f"cannot read the store: {error.strerror or error}", f"check {self.root}, or name another with --store") from None
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
-        """A new empty folder that becomes the folder of `key` when the block ends well, and goes away when it does not."""
-        try:
-            self.folder(key).parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=f".{key[:12]}-", dir=self.folder(key).parent))
-        except OSError as error:
-            raise BenchError(f"cannot write to the store: {error.strerror}", f"make {self.root} writable, or name another with --store") from None
+        """A new empty folder that takes the place of the folder of `key` when the block ends well, and goes away when it does not.
+
+        Call it under the key's lock: what a process that died has left of this key is removed first.
+        """
+        folder, aside = self.folder(key), self._aside(key)
+        with self._writable():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in folder.parent.glob(f".{key}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            aside.mkdir()
         try:
             yield aside
-            for path in sorted(p for p in aside.rglob("*") if p.is_file()):
-                _sync(path)
-            _sync(aside)
-            if self.folder(key).exists():
-                self._set_aside(self.folder(key))
-            os.rename(aside, self.folder(key))
-            _sync(self.folder(key).parent)
+            with self._writable():
+                self._put(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -87,12 +82,10 @@ class Store:
         from filelock import FileLock
 
         path = self.root / "locks" / f"{key}.lock"
-        try:
+        with self._writable():
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path)
             lock.acquire()
-        except OSError as error:
-            raise BenchError(f"cannot write to the store: {error.strerror}", f"make {self.root} writable, or name another with --store") from None
         try:
             yield
         finally:
@@ -106,24 +99,38 @@ class Store:
             return None
 
     def fail(self, key: str, failure: dict[str, Any]) -> None:
-        """Remember that the stage of this key fails, so that a rerun need not find out again."""
+        """Remember that the stage of this key fails, so that another run need not find out again. Call it under the key's lock."""
         with self.writing(key) as aside:
             (aside / FAILED).write_text(json.dumps(failure, sort_keys=True), encoding="utf-8")
 
-    def forget(self, key: str) -> None:
-        """Remove the stage of this key."""
-        if self.folder(key).exists():
-            self._set_aside(self.folder(key))
+    def _put(self, aside: Path, folder: Path) -> None:
+        """Give a filled folder its name, once all of it is on the disk. What had the name before goes away."""
+        for path in sorted(p for p in aside.rglob("*") if p.is_file()):
+            _sync(path)
+        _sync(aside)
+        old = self._aside(folder.name)
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(aside, folder)
+        _sync(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
 
-    def _set_aside(self, folder: Path) -> None:
-        target = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))
-        os.rename(folder, target / folder.name)
-        shutil.rmtree(target, ignore_errors=True)
+    def _aside(self, key: str) -> Path:
+        return self.folder(key).with_name(f".{key}-{uuid.uuid4().hex[:12]}")
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BenchError(f"cannot write to the store: {error.strerror or error}",
+                             f"{self.root} must be writable and have room; or name another with --store") from None
 
 
-def write_stage(folder: Path, kind: str, digest: str, info: dict[str, Any], seconds: float) -> None:
-    """Write the stage.json of a folder that a stage has filled."""
-    data = {"kind": kind, "digest": digest, "info": info, "seconds": round(seconds, 3)}
+def write_stage(folder: Path, done: Done) -> None:
+    """Write the stage.json of a folder that a stage has filled: what it tells, and which files of which sizes it left."""
+    files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
+    data = {"kind": done.kind, "digest": done.digest, "info": done.info, "seconds": round(done.seconds, 3), "sweep": done.sweep, "files": files}
     (folder / STAGE).write_text(json.dumps(data, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchbase.errors import BenchError
+from benchbase.flow.cells import source_digest
 from benchbase.plugin.manager import Plugins
 from benchbase.values.architecture import Architecture
+from benchbase.values.digest import digest
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,24 @@ class Tools:
     def open(self, architecture: Architecture) -> Any:
         """The dense network of `architecture`, by name."""
         return self.plugins.model(architecture.model)(architecture.num_classes, in_channels=architecture.shape[0])
+
+    def code(self, architecture: Architecture) -> str:
+        """Digest of the source files of the dense network's builder and classes where those are edited in place, "" else.
+
+        Raises BenchError where the network cannot be made for these classes and images.
+        """
+        from benchbase.nets.seeded import seeded
+
+        try:
+            with seeded(0):
+                model = self.open(architecture)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise BenchError(f"model {architecture.model} cannot be made for {architecture.num_classes} classes and {architecture.shape[0]} channels: "
+                             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", "use a model and a data set that fit") from error
+        sources = {source_digest(thing) for thing in (self.plugins.model(architecture.model), *map(type, model.modules()))}
+        return digest(sorted(sources - {""})) if sources - {""} else ""
 
     def fresh(self, architecture: Architecture, seed: int, masks: Any = None) -> Any:
         """The network of `architecture` with fresh weights drawn from `seed`."""

@@ -41,7 +41,7 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     dense = Cost(params, macs, params, macs)
     scope = budget.scope or method.scope
     groups = in_scope(trace.groups, scope) if method.granularity == "channel" else trace.groups
-    if method.target != "predefined":
+    if method.target != "predefined" or method.granularity != "channel":
         return Foreseen(budget, None, {}, dense, None)
     net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)
     fitted = resolve(method.fit(net, budget), trace, model, scope, method.keep_at_least)

@@ -66,6 +66,7 @@ class Method:
     version: ClassVar[int] = 1           # raise it when results change: it is part of every key
     scope: ClassVar[Literal["inner", "all"]] = "inner"  # groups a budget speaks of unless it says otherwise; inner: one producer, no addition
     keep_at_least: ClassVar[int] = 0     # 1: a layer that would lose everything keeps its best channel, and the report lists it
+    tunes: ClassVar[bool] = False        # select calls net.tune: the fine-tuning recipe is then part of its key
     reported: ClassVar[tuple] = ()       # numbers the paper reports, for `bench show`
 
     def training(self, budget: Budget) -> Callback | None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ class Net:
 
     groups: the channels that go together in the budget's scope, in input-to-output order.  generator: the only source of random
     numbers.  rescued: a method that kept a channel only because a layer would have been left empty appends the group's name here.
+    tuner: what `tune` calls, where a method may train.
     """
 
     model: nn.Module
@@ -42,6 +43,7 @@ class Net:
     generator: torch.Generator
     groups: tuple[Group, ...]
     rescued: list[str] = field(default_factory=list)
+    tuner: Callable[[Net, int, Mapping[str, Sequence[int]]], None] | None = field(default=None, repr=False)
 
     def producer(self, group: Group) -> nn.Module | Raw:
         """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`."""
@@ -87,6 +89,17 @@ class Net:
         from benchbase.nets.walk import walk
 
         return walk(self, images, **options)
+
+    def tune(self, epochs: int, kept: Mapping[str, Sequence[int]]) -> None:
+        """Fine-tune `model` in place for `epochs` epochs of the training split by the fine-tuning recipe, with the channels outside
+        `kept` {group: indices} held at zero. What it costs stands in the row's ledger.
+
+        Raises BenchError, kind "not_applicable", where there is no training, or the method does not say that it trains (`tunes`).
+        """
+        if self.tuner is None:
+            raise BenchError("the method trains between its choices, and there is no training here",
+                             "run it with `bench run`; the method says `tunes = True`", kind="not_applicable")
+        self.tuner(self, epochs, kept)
 
     @property
     def _weights(self) -> set[str]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from benchbase.nets import seeded, solve
 from benchbase.nets.cost import cost
 from benchbase.nets.cut import Chosen, Small, cut, outputs, sliced
 from benchbase.nets.foresee import changed, foresee
+from benchbase.nets.gather import ChannelSelect
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.method import Method
 from benchbase.nets.net import Net, private_copy
@@ -65,10 +66,11 @@ def prune(model: nn.Module, method: Method, budget: Any, data: Any = None, examp
 
 
 def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterable[Any] | None, example: Any, seed: int = 0,
-                  architecture: Architecture | None = None) -> Pruned:
+                  architecture: Architecture | None = None, tuner: Callable[..., None] | None = None) -> Pruned:
     """Trace, choose on a private copy, verify, slice, and check that the zeroed network and the sliced one agree.
 
     example: one input batch (n, ...) with n >= 2.  architecture: what the dense model is called; by default its class.
+    tuner: how a method trains between its choices (`Net.tune`); None: it cannot.
     The caller's random state is untouched. Failures of the method are BenchErrors of kind "method_error"; a budget out of reach, or
     a network that cannot be cut as chosen, of kind "not_applicable".
     """
@@ -77,10 +79,10 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
         trace = read(model, example)
         if _decides(method) and (budget.macs is not None or budget.params is not None):
-            chosen = _bisect(model, method, budget, data, example, seed, trace)
+            chosen = _bisect(model, method, budget, data, example, seed, trace, tuner)
         else:
             resolved = budget if _decides(method) else foresee(model, method, budget, trace).budget
-            chosen = _choose(model, method, resolved, data, example, seed, trace)
+            chosen = _choose(model, method, resolved, data, seed, trace, tuner)
         small = cut(chosen, example)
         dense = architecture or named(model, example)
         report = _report(chosen, small, method, budget, model, time.perf_counter() - started)
@@ -98,8 +100,15 @@ def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module,
     """The architecture of the cut network: only what shrank, so that equal shapes have equal digests whatever the method."""
     widths = {g.name: len(selection.kept[g.name]) for g in groups if len(selection.kept[g.name]) < g.width}
     return replace(dense, shapes={**dense.shapes, **changed(before, solve.shapes(after, (), {}))}, widths={**dense.widths, **widths},
-                   selects={**dense.selects, **selection.reads}, dropped=(*dense.dropped, *selection.dropped),
+                   selects={**dense.selects, **gathers(before, after), **selection.reads}, dropped=(*dense.dropped, *selection.dropped),
                    masks=digest_of(selection.masks) if selection.masks else dense.masks)
+
+
+def gathers(before: nn.Module, after: nn.Module) -> dict[str, tuple[int, ...]]:
+    """What each gather reads of its stream, where it reads less than before: indices that no shape tells."""
+    whole = {name: m for name, m in before.named_modules() if isinstance(m, ChannelSelect)}
+    return {name: tuple(m.index.tolist()) for name, m in after.named_modules()
+            if isinstance(m, ChannelSelect) and len(m.index) < len(whole[name].index)}
 
 
 def _decides(method: Method) -> bool:
@@ -114,14 +123,14 @@ def _scope(method: Method, budget: Budget) -> str:
     return budget.scope or method.scope
 
 
-def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> Chosen:
+def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, seed: int, trace: Trace, tuner: Any) -> Chosen:
     """The method's verified choice on a private copy in eval mode, whose weights it may have edited."""
     twin = private_copy(model).eval()
     scope = _scope(method, budget)
     groups = tuple(g for g in trace.groups if scope == "all" or g.inner)
     if method.granularity == "channel":
         groups = solve.in_scope(trace.groups, scope)
-    net = Net(twin, trace, torch.Generator().manual_seed(seed), groups)
+    net = Net(twin, trace, torch.Generator().manual_seed(seed), groups, tuner=tuner)
     with supervised(method.name, twin):
         selection = method.select(net, Stream(data, method.name, seed, _device(model)), budget)
     selection = verified(method.name, selection, twin, groups, None if _decides(method) else budget)
@@ -130,7 +139,7 @@ def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, example
     return Chosen(net, selection, budget)
 
 
-def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace) -> Chosen:
+def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace, tuner: Any) -> Chosen:
     """The choice of an automatic method whose share of multiply-adds or parameters is nearest to the one asked, by its ratio."""
     key, share = ("macs", budget.macs) if budget.macs is not None else ("params", budget.params)
     assert share is not None
@@ -139,7 +148,7 @@ def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example
     for _ in range(PROBES):
         ratio = round((low + high) / 2, 9)
         try:
-            chosen = _choose(model, method, Budget(ratio=ratio, scope=budget.scope, name=budget.label), data, example, seed, trace)
+            chosen = _choose(model, method, Budget(ratio=ratio, scope=budget.scope, name=budget.label), data, seed, trace, tuner)
         except BenchError as error:  # too much: a layer lost everything
             failure, high = failure or error, ratio
             continue

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRAIN_FACTOR = 3  # multiply-adds of one training step over those of one forward pass: the backward pass costs two
+
 
 @dataclass(frozen=True)
 class Cost:

@@ -21,6 +21,7 @@ class Protocol:
     formula: the budget of that recipe in words, for the ledger; K1, K2 are base and fine-tuning epochs, F1, F2 dense and pruned MACs.
     charges_pruning: the retraining gets the multiply-adds that pruning cost on top (gate 4).
     recalibrates: batch-norm statistics recomputed on calibration images are measured as well (gate 12).
+    cap: the largest F1/F2 that the formula counts, where it has a limit.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Protocol:
     formula: str = ""
     charges_pruning: bool = False
     recalibrates: bool = False
+    cap: float | None = None
 
     def recipe(self, base: Recipe, finetune: Recipe, dense: Cost, pruned: Cost) -> Recipe:
         """The recipe of the retraining."""

@@ -154,13 +154,14 @@ class Metrics(NetMetrics):
 
 class Digests(_Fields):
     """sha256 of the tensors of the plain base, the method's own base (the plain one where it has none), the pruned and the final
-    network; and of the architecture."""
+    network; and of the architecture.  calibration: of the images that batch-norm statistics were recomputed on (one-shot only)."""
 
     plain: Digest
     base: Digest
     pruned: Digest
     final: Digest
     architecture: Digest
+    calibration: Digest | None = None
 
 
 class Phase(_Fields):
@@ -200,6 +201,7 @@ class Record(_Cell):
     """One protocol of one cell with one seed.
 
     kept: group -> channels that stay, or its digest when large.  asked, achieved: the budget, and what came of it as fractions removed.
+    rescued: layers that the budget would have emptied, and that kept their best channel.
     correct: one bit a test image (`pack_bits`).  unpruned: the plain base.  sparse_base: the method's own base, if it trains one.
     shared_with: keys of records whose final training is the same.  supersedes: key of the record this one corrects.
     """
@@ -211,6 +213,7 @@ class Record(_Cell):
     metrics: Metrics
     asked: Facts
     achieved: Numbers
+    rescued: tuple[Name, ...] = ()
     test_images: Annotated[int, Field(ge=1, le=1 << 26)]
     correct: Annotated[str, Field(max_length=1 << 24, pattern=r"^[A-Za-z0-9+/=]+$")]
     unpruned: NetMetrics

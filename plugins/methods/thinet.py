@@ -34,12 +34,13 @@ class ThiNet(Method):
             if getattr(self, field) < least:
                 raise BenchError(f"thinet[{field}={getattr(self, field)}] makes no sense", f"give {field} of at least {least}")
 
+    @property
+    def tunes(self) -> bool:  # type: ignore[override]
+        """Whether it trains between layers."""
+        return self.finetune_epochs > 0
+
     def select(self, net: Any, data: Iterable[tuple[Tensor, Tensor]], budget: Any) -> Selection:
         """The channels that stay; the kernels that read them are scaled in `net.model`."""
-        tune = getattr(net, "tune", None)
-        if self.finetune_epochs and tune is None:
-            raise BenchError(f"thinet[finetune_epochs={self.finetune_epochs}] trains between layers, and there is no training here",
-                             "use finetune_epochs=0, or run it with `bench run`", kind="not_applicable")
         pruned = [g for g in net.groups if budget.keep(g) < g.width]
         batches = first_images(data, self.images)
         kept: dict[str, tuple[int, ...]] = {}
@@ -48,7 +49,7 @@ class ThiNet(Method):
                 self.prune(step, budget)
                 kept[step.group.name] = step.kept
             if self.finetune_epochs:
-                tune(self.finetune_epochs, dict(kept))
+                net.tune(self.finetune_epochs, dict(kept))
         return Selection(kept)
 
     def prune(self, step: Any, budget: Any) -> None:

@@ -39,7 +39,7 @@ def bench_protocols() -> list[Protocol]:
         Protocol("finetune-matched", "inherited", lambda base, finetune, dense, pruned: base, "K1, the base's schedule again"),
         Protocol("scratch-e", "fresh", lambda base, finetune, dense, pruned: base, "K1"),
         Protocol("scratch-b", "fresh", same_compute, "int(K1 * F1/F2)"),
-        Protocol("scratch-b-cap2", "fresh", capped, "int(K1 * min(F1/F2, 2))"),
+        Protocol("scratch-b-cap2", "fresh", capped, "int(K1 * min(F1/F2, 2))", cap=2.0),
         Protocol("scratch-matched", "fresh", matched, "int(K1 * F1/F2 + K1) + pruning / F2", charges_pruning=True),
         Protocol("unpruned-long", "unpruned", longest, "int(K1 * F1/F2 + K1), dense"),
     ]

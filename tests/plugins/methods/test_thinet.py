@@ -224,17 +224,19 @@ def test_through_prune(trained):
 
 def test_fine_tuning_between_layers(trained):
     model, train, _ = trained
-    net, calls = net_of(model, train[:2]), []
     method = ThiNet(images=64, finetune_epochs=2)
-    with pytest.raises(BenchError, match="finetune_epochs"):
-        method.select(net, [(train, None)], Budget(ratio=0.5))
+    assert method.tunes and not ThiNet().tunes
+    with pytest.raises(BenchError, match="no training here") as refused:
+        method.select(net_of(model, train[:2]), [(train, None)], Budget(ratio=0.5))
+    assert refused.value.kind == "not_applicable"
+    net, calls = net_of(model, train[:2]), []
 
-    def tune(epochs, kept):
+    def tune(net, epochs, kept):
         with torch.no_grad():
             gone = sorted(set(range(len(net.model[0].weight))) - set(kept["0"]))
             assert float(net.model[0].weight[gone].abs().sum() + net.model[3].weight[:, gone].abs().sum()) == 0
         calls.append((epochs, sorted(kept)))
-    net.tune = tune
+    net.tuner = tune
     method.select(net, [(train, None)], Budget(ratio=0.5))
     assert calls == [(2, ["0"]), (2, ["0", "3"]), (2, ["0", "3", "6"])]
 

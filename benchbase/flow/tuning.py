@@ -1,0 +1,52 @@
+"""Training inside a method: fine-tuning between its choices, with what it has removed so far held at zero."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from benchbase.nets.net import Net
+from benchbase.nets.solve import size
+from benchbase.training.loop import train_
+from benchbase.training.seeds import Seeds
+from benchbase.values.cost import TRAIN_FACTOR
+from benchbase.values.digest import seed_of
+from benchbase.values.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """What `Net.tune` calls. spent: epochs, images and multiply-adds of all trainings, as if channels removed so far were gone."""
+
+    recipe: Recipe
+    data: Any
+    seed: int
+    fingerprint: str
+    machine: Any
+    spent: dict[str, int] = field(default_factory=lambda: {"epochs": 0, "images": 0, "macs": 0, "calls": 0})
+
+    def __call__(self, net: Net, epochs: int, kept: Mapping[str, Sequence[int]]) -> None:
+        """Fine-tune net.model in place by the recipe over `epochs` epochs; it stays on its device and in its mode."""
+        home = next(net.model.parameters()).device
+        seeds = Seeds(seed_of(self.seed, "tune", self.spent["calls"]), self.fingerprint)
+        try:
+            done = train_(net.model, replace(self.recipe, epochs=epochs), self.data, seeds, self.machine, masks=masks_of(net, kept))
+        finally:
+            net.model.to(home)
+        macs, _ = size(net.trace, net.model, net.groups, {name: len(stay) for name, stay in kept.items()})
+        for name, more in (("epochs", epochs), ("images", done.images), ("macs", TRAIN_FACTOR * done.images * macs), ("calls", 1)):
+            self.spent[name] += more
+
+
+def masks_of(net: Net, kept: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
+    """Parameter -> bool tensor of its shape, False where it belongs to a channel outside `kept` {group: indices}."""
+    parameters, masks = dict(net.model.named_parameters()), {}
+    for group in net.groups:
+        gone = sorted(set(range(group.width)) - set(kept.get(group.name, range(group.width))))
+        for use in group.uses if gone else ():
+            if use.tensor in parameters:
+                mask = masks.setdefault(use.tensor, torch.ones(parameters[use.tensor].shape, dtype=torch.bool))
+                mask.index_fill_(use.dim, torch.as_tensor(use.at[gone].reshape(-1)), False)
+    return masks

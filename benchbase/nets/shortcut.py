@@ -40,11 +40,16 @@ def without_branch(block: nn.Module, path: str = "") -> nn.Module:
     layers = [_weighted(block, side) for side in addition.args]
     if layers[0] == layers[1]:
         raise _no_block(path, "its two sides have equally many layers")
-    addition.replace_all_uses_with(addition.args[0] if layers[0] < layers[1] else addition.args[1])
+    with graph.inserting_before(addition):  # a copy: what follows may work in place, on what was the sum and is now the block's input
+        short_side = graph.call_method("clone", (addition.args[0] if layers[0] < layers[1] else addition.args[1],))
+    addition.replace_all_uses_with(short_side)
     graph.erase_node(addition)
-    graph.eliminate_dead_code()
     short = fx.GraphModule(block, graph)
+    for node in reversed(short.graph.nodes):  # the branch: layers with running statistics count as effects, so no dead-code pass takes them
+        if not node.users and node.op not in ("placeholder", "output"):
+            short.graph.erase_node(node)
     short.delete_all_unused_submodules()
+    short.recompile()
     return short.train(block.training)
 
 

@@ -188,7 +188,7 @@ def _reshaped(call: Call, ids: Ids, dim: int, old: list[int], new: list[int]) ->
     table = np.broadcast_to(wide, old).reshape(new)
     varying = [d for d in range(len(new)) if new[d] > 1 and (table != np.take(table, [0], axis=d)).any()]
     if not varying:  # one channel all over
-        call.pin(ids, "a reshape of repeated entries")
+        call.pin(ids, "all its channels are tied to one another")
     if len(varying) > 1:  # one dimension divided: the same place of every part goes together, and the last part's places stay
         last = varying[-1]
         rows = np.moveaxis(table, last, -1).reshape(-1, new[last])

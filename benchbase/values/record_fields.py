@@ -20,10 +20,11 @@ from benchbase.values.digest import to_json
 from benchbase.values.recipe import Recipe, recipe_of
 
 FailureKind = Literal["method_error", "infra_error", "oom", "diverged", "timeout", "not_applicable"]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def _printable(text: str) -> str:
-    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in text):
+    if CONTROL.search(text):
         raise ValueError("control characters have no place here")
     return text
 
@@ -41,7 +42,7 @@ def _as_written(make: Callable[[Any], Any], plain: Callable[[Any], dict[str, Any
         return f"{odd[0]} is not in its plain form" if odd else ""
 
     def check(value: dict[str, Any]) -> dict[str, Any]:
-        if wrong := judge(to_json(value)):
+        if wrong := judge(json.dumps(value, sort_keys=True)):
             raise ValueError(wrong)
         return value
     return check

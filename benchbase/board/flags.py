@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 LOST = {"not_applicable": "not applicable", "oom": "out of memory", "timeout": "timed out", "method_error": "lost to an error of the method",
         "infra_error": "lost to an error of the machine"}
-UNEQUAL = 0.1  # of the multiply-adds of the two sides that should be equal: whole epochs leave a remainder
+UNEQUAL = 0.1  # of the multiply-adds of two sides that should be equal
+REMAINDER = 2  # epochs that whole numbers of them may leave over
 
 
 def flags_of(row: Row, bag: Bag) -> tuple[str, ...]:
@@ -68,13 +69,15 @@ def goal(row: Row) -> Iterator[str]:
 
 
 def whole_layers(bag: Bag) -> Iterator[str]:
-    """Layers that a budget for the whole network left at full width, while others shrank."""
+    """Layers that a budget for the whole network left at full width while others shrank, and those that it would have emptied."""
     names: dict[str, None] = {}
     for r in bag.records:
         if isinstance(r.kept, Mapping) and r.architecture.widths and not (r.budget.get("ratios") or r.budget.get("widths")):
             names.update(dict.fromkeys(name for name in r.kept if name not in r.architecture.widths))
     if names:
-        yield f"{len(names)} layer{'s' if len(names) > 1 else ''} left at full width: {', '.join(list(names)[:4])}{', ...' if len(names) > 4 else ''}"
+        yield f"left at full width: {_few(names)}"
+    if saved := sorted({name for r in bag.records for name in r.rescued}):
+        yield f"saved from emptiness with their best channel: {_few(saved)}"
 
 
 def identities(records: Iterable[Record]) -> Iterator[str]:
@@ -98,7 +101,7 @@ def compute(row: Row, bag: Bag) -> Iterator[str]:
         return
     macs, epochs = (sum(getattr(phase, what) for phase in scratch) / len(scratch) for what in ("macs", "epochs"))
     off = abs(macs - inherited.spent.mean)
-    if off > UNEQUAL * inherited.spent.mean and off > (macs / epochs if epochs else 0):
+    if off > UNEQUAL * inherited.spent.mean and off > (REMAINDER * macs / epochs if epochs else 0):
         yield f"unequal compute: scratch-matched cost {macs / inherited.spent.mean:.2f} times what finetune-matched cost in all"
 
 
@@ -120,6 +123,11 @@ def reproduction(bag: Bag) -> str:
     first = {r.key: r.metrics.top1 for r in bag.records}
     far = [abs(r.metrics.top1 - first[r.key]) for r in bag.repeats if r.key in first]
     return f"{len({r.key for r in bag.repeats})} of {len(bag.records)} records run again, top-1 within {max(far, default=0):.2f} points"
+
+
+def _few(names: Iterable[str], most: int = 4) -> str:
+    found = list(names)
+    return f"{len(found)} layer{'s' if len(found) > 1 else ''} ({', '.join(found[:most])}{', ...' if len(found) > most else ''})"
 
 
 def listed(numbers: Iterable[int]) -> str:

@@ -14,9 +14,9 @@ from benchbase.board.base import Base, base_of
 from benchbase.board.entry import Entry, Gap, order_of
 from benchbase.board.flags import doubts_of, flags_of, listed
 from benchbase.board.labels import budget_key, budget_labels, budget_order, method_key, row_key, table_key, whos
-from benchbase.board.ledger import Spent, ledger_of
 from benchbase.board.row import Bag, Row, Who, row_of
 from benchbase.board.shared import Link, linked
+from benchbase.board.spent import Spent, spent_on
 from benchbase.board.verdict import delta_of, judge
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _table(bags: Sequence[Bag], who: Mapping[str, Who]) -> Table:
         row = judged(bag, row_of(bag, who[method_key(bag.first.method)], label, _folder(bag.first)), delta, base)
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
-    return Table(_setting(bags, records), marked, delta, base, links, ledger_of(bags), _places(records), tuple(_flags(records)))
+    return Table(_setting(bags, records), marked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)))
 
 
 def judged(bag: Bag, row: Row, delta: float, base: Base) -> Row:
@@ -158,9 +158,11 @@ def _places(records: Sequence[Record]) -> dict[str, tuple[str, ...]]:
 
 
 def _flags(records: Sequence[Record]) -> Iterator[str]:
-    """One plain base a seed is the control of all rows (gate 1)."""
+    """One plain base a seed is the control of all rows (gate 1); one calibration set recomputes all batch-norm statistics (gate 12)."""
     plain: dict[int, set[str]] = {}
     for r in records:
         plain.setdefault(r.seed, set()).add(r.digests.plain)
     if odd := [seed for seed, digests in plain.items() if len(digests) > 1]:
         yield f"several bases for seed {listed(odd)}: rows were made on different machines or versions, and compare within themselves only"
+    if len({r.digests.calibration for r in records if r.digests.calibration}) > 1:
+        yield "several calibration sets: one-shot accuracies with recomputed batch-norm statistics do not compare"

@@ -24,7 +24,7 @@ class Spent:
     seconds: float
 
 
-def ledger_of(bags: Iterable[Bag]) -> tuple[Spent, ...]:
+def spent_on(bags: Iterable[Bag]) -> tuple[Spent, ...]:
     """The sums of pretraining, pruning and retraining, each over distinct runs: bases, choices of channels, final trainings."""
     seen: dict[str, dict[Hashable, Phase]] = {phase: {} for phase in PHASES}
     for i, bag in enumerate(bags):

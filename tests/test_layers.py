@@ -82,3 +82,17 @@ def test_it_is_imported_without_torch(module):
 
 def test_the_entry_points_are_modules_of_ours():
     assert set(ENTRIES) <= set(FILES) and len(ENTRIES) >= 14
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["--help"], ["run", "--help"], ["show", "thinet"], ["--version"]], ids=" ".join)
+def test_listing_and_help_start_without_torch(python, arguments):
+    code = f"""import sys
+from benchbase.cli import main
+try:
+    code = main({arguments})
+except SystemExit as end:
+    code = end.code
+heavy = {{'torch', 'torchvision', 'timm', 'numpy', 'scipy', 'sklearn', 'pydantic'}} & set(sys.modules)
+sys.exit(f'exit {{code}}, loaded {{heavy}}' if code or heavy else 0)"""
+    done = python("-c", code)
+    assert done.returncode == 0 and done.stdout, done.stderr

@@ -128,7 +128,11 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     plugins = plugins or load_plugins()
     executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
     bench = open_suite(suite, settings, plugins, observe, watch)
-    shared, here = who_shares(bench), getattr(executor, "in_process", False)
+    planner = Planner(bench.do)
+    shared = who_shares(bench, planner)
+    if all(entry.cached for entry in planner.entries.values()):  # nothing is worth starting workers for
+        executor = plugins.executor("serial")
+    here = getattr(executor, "in_process", False)
     make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep)
     reports: list[CellReport] = []
     for index, report in executor.run(make, len(bench.cells), settings.jobs):
@@ -140,10 +144,9 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     return Sweep(tuple(reports), time.perf_counter() - started)
 
 
-def who_shares(bench: Bench) -> Shared:
+def who_shares(bench: Bench, planner: Planner) -> Shared:
     """Record key -> keys of the other records whose final training is the same stage, as far as it is known before running."""
     finals: dict[str, list[str]] = {}
-    planner = Planner(bench.do)
     for cell in bench.cells:
         for outcome in foreseen_outcomes(cell, bench.machine, planner):
             if not isinstance(outcome, tuple) and outcome.protocol.start != "inherited":

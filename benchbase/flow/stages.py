@@ -40,10 +40,8 @@ def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: 
     """
     from benchbase.nets.foresee import foresee
     from benchbase.nets.gather import ChannelSelect
-    from benchbase.nets.graph import read
 
-    model = tools.fresh(architecture, seed=0)
-    trace = read(model, tools.example(architecture))
+    model, trace = tools.traced(architecture)
     seen = foresee(model, method.value, budget, trace)
     gathers = {f"{name}.index" for name, module in model.named_modules() if isinstance(module, ChannelSelect)}
     known = seen.shapes is not None and not gathers & set(seen.shapes)
@@ -94,7 +92,7 @@ def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, ar
     calibration = Calibration(loaded, seed_of(seed, "calibration"))
     tuner = recipe and Tuner(recipe, loaded, seed, data.fingerprint, machine)
     pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method", method.identity[0]),
-                           architecture, tuner)
+                           architecture, tuner, tools.traced(architecture)[1])
     made = fill_folder(pruned, folder)
     return made, {"architecture": pruned.architecture.to_json(), "report": pruned.report,
                   "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()}, "images": calibration.images[0],

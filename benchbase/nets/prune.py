@@ -66,18 +66,20 @@ def prune(model: nn.Module, method: Method, budget: Any, data: Any = None, examp
 
 
 def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterable[Any] | None, example: Any, seed: int = 0,
-                  architecture: Architecture | None = None, tuner: Callable[..., None] | None = None) -> Pruned:
+                  architecture: Architecture | None = None, tuner: Callable[..., None] | None = None,
+                  trace: Trace | None = None) -> Pruned:
     """Trace, choose on a private copy, verify, slice, and check that the zeroed network and the sliced one agree.
 
     example: one input batch (n, ...) with n >= 2.  architecture: what the dense model is called; by default its class.
-    tuner: how a method trains between its choices (`Net.tune`); None: it cannot.
+    tuner: how a method trains between its choices (`Net.tune`); None: it cannot.  trace: of a network of this architecture, whatever
+    its weights; read where it is left out.
     The caller's random state is untouched. Failures of the method are BenchErrors of kind "method_error"; a budget out of reach, or
     a network that cannot be cut as chosen, of kind "not_applicable".
     """
     started = time.perf_counter()
     with seeded.seeded(seed):
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
-        trace = read(model, example)
+        trace = trace or read(model, example)
         if _decides(method) and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace, tuner)
         else:

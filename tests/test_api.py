@@ -184,3 +184,8 @@ def test_ones_own_method_in_a_cell_of_a_notebook(mine):
 
     pruned = benchbase.prune(mine, First, 0.5, example=torch.zeros(2, 1, 8, 8))
     torch.testing.assert_close(pruned.model.one.weight, mine.one.weight[:4])
+
+
+def test_groups_may_be_keys(mine):
+    groups = benchbase.trace(mine, torch.zeros(2, 1, 8, 8))
+    assert {group: group.name for group in groups}[groups[0]] == "one" and groups[0] != groups[1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchbase.nets.channels import Channels, Ids
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no hash: a use and a group are equal to themselves alone, and may be keys of a dict
 class Use:
     """Where a parameter or buffer holds the channels of a group: `at` (channels, entries a channel) along `dim` of `tensor`."""
 
@@ -19,7 +19,7 @@ class Use:
     at: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Channels that go together.
 

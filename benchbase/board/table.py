@@ -77,7 +77,7 @@ def tables(records: Iterable[Record], failures: Iterable[Failure] = (), repeats:
     is as it was; without them labels tell the parameters in which the rows of one method differ.
     """
     first, again = _once(records)
-    failed = list({f.key: f for f in sorted(failures, key=lambda f: (f.key, f.started, f.message))}.values())
+    failed = list({f.key: f for f in sorted(failures, key=lambda f: (f.key, f.started, f.kind, f.message, f.protocol))}.values())
     who = whos([x.method for x in (*first, *failed)], defaults or {})
     bags: dict[str, dict[str, Bag]] = {}
     for name, items in (("records", first), ("failures", failed), ("repeats", sorted([*again, *repeats], key=_order))):
@@ -103,7 +103,7 @@ def judged(bag: Bag, row: Row, delta: float, base: Base) -> Row:
     """The row with its flags, and with the verdict on its gap at equal compute."""
     row = replace(row, flags=flags_of(row, bag))
     gap = row.gap("matched")
-    failed = {*(gap.failed if gap else ()), *(m.seed for m in row.missing if not m.protocol and m.kind != "not_applicable")}
+    failed = {*(gap.failed if gap else ()), *(m.seed for m in row.missing if not m.protocol)}
     return replace(row, verdict=judge(gap and gap.interval, delta, base.converged, len(failed), doubts_of(row)))
 
 

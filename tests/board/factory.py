@@ -76,3 +76,16 @@ def failure(kind: str = "diverged", **said: Any) -> Failure:
     data = record_data(**said)
     names = ("dataset", "model", "method", "budget", "protocol", "seed", "recipe", "finetune_recipe")
     return failure_of({**{n: data[n] for n in names}, "kind": kind, "message": "the loss is not finite", "traceback": ""})
+
+
+def sweep(rights: dict[str, list[int]], **said: Any) -> list[Record]:
+    """One row's records: protocol -> how many images each seed, from 0 on, got right."""
+    return [record(protocol=protocol, seed=seed, right=right, **said) for protocol, each in rights.items() for seed, right in enumerate(each)]
+
+
+def judged(gap: int = 0, seeds: int = 5, long: int = 870, **said: Any) -> list[Record]:
+    """A row that earns a word: both matched protocols and unpruned-long, the inherited side `gap` images (of 898) ahead at every seed."""
+    shape = {"shapes": {}, "widths": {}}
+    dense = [record(protocol="unpruned-long", seed=s, right=long, width=64, **{f"architecture__{k}": v for k, v in shape.items()}, kept={},
+                    **{k: v for k, v in said.items() if k != "width"}) for s in range(seeds)]
+    return sweep({"finetune-matched": [850 + s + gap for s in range(seeds)], "scratch-matched": [850 + s for s in range(seeds)]}, **said) + dense

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchbase.errors import BenchError
+from benchbase.values.budget import Budget, budget_of, keep_count, parse_budget
+from benchbase.values.digest import digest
+
+RATIO = st.decimals("0.001", "0.999", places=3)
+
+
+@dataclass(frozen=True)
+class Layer:
+    name: str
+    width: int
+
+
+@given(st.integers(1, 5000), RATIO)
+def test_keep_is_exact(width, ratio):
+    """Against rational arithmetic: no ratio is off by one, as float arithmetic is."""
+    exact = math.floor(width * (1 - Fraction(str(ratio))))
+    assert keep_count(width, float(ratio)) == keep_count(width, str(ratio)) == keep_count(width, ratio) == exact
+    assert Budget(ratio=float(ratio)).keep(Layer("any", width)) == exact
+
+
+def test_float_arithmetic_would_be_wrong():
+    wrong = [(w, r / 100) for w in (10, 50, 100, 200) for r in range(1, 100) if int(w * (1 - r / 100)) != keep_count(w, r / 100)]
+    assert len(wrong) > 10 and keep_count(10, 0.9) == 1 and keep_count(512, Decimal("0.3")) == 358
+
+
+def test_the_first_glob_that_matches_decides():
+    budget = Budget(ratios={"layer1.7.*": 0.0, "layer1.*": 0.6, "layer2.0.conv1": 0.3})
+    widths = {name: budget.keep(Layer(name, 16)) for name in ("layer1.7.conv1", "layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1")}
+    assert widths == {"layer1.7.conv1": 16, "layer1.0.conv1": 6, "layer2.0.conv1": 11, "layer3.0.conv1": 16}
+
+
+def test_widths_are_taken_as_they_are():
+    budget = Budget(widths={"a": 3})
+    assert budget.keep(Layer("a", 10)) == 3 and budget.keep(Layer("b", 10)) == 10
+
+
+def test_a_share_has_no_width_before_it_is_resolved():
+    with pytest.raises(BenchError, match="macs=0.5"):
+        Budget(macs=0.5).keep(Layer("a", 10))
+
+
+@pytest.mark.parametrize(("text", "budget"), [
+    ("0.5", Budget(ratio=0.5)), (" ratio=0.25", Budget(ratio=0.25)), ("macs=0.75", Budget(macs=0.75)), ("params=0.5", Budget(params=0.5)),
+    ("compression=8", Budget(params=0.875)), ("compression=10", Budget(params=0.9)), ("mine", Budget(widths={"a": 1}))])
+def test_texts(text, budget):
+    assert parse_budget(text, {"mine": Budget(widths={"a": 1}, name="mine")}) == budget
+
+
+@pytest.mark.parametrize(("budget", "label"), [
+    (parse_budget("0.50"), "0.50"), (Budget(ratio=0.5), "0.5"), (Budget(macs=0.25), "macs=0.25"), (parse_budget("compression=8"), "compression=8"),
+    (Budget(widths={"a": 1}, name="vgg16-a"), "vgg16-a")])
+def test_labels(budget, label):
+    assert budget.label == label
+
+
+def test_widths_without_a_name_are_called_by_their_digest():
+    one, two = Budget(widths={"a": 1}), Budget(widths={"a": 2})
+    assert one.label.startswith("widths-") and one.label != two.label
+
+
+def test_a_name_is_no_part_of_its_identity():
+    named = parse_budget("half", {"half": Budget(ratio=0.5, name="half")})
+    assert named == Budget(ratio=0.5) and digest(named) == digest(Budget(ratio=0.5)) != digest(Budget(ratio=0.5, scope="all"))
+
+
+BUDGETS = st.one_of(st.builds(Budget, ratio=st.floats(0.01, 0.99), scope=st.sampled_from(["", "inner", "all"])),
+                    st.builds(Budget, ratios=st.dictionaries(st.text(min_size=1, max_size=5), st.floats(0, 0.99), min_size=1, max_size=4)),
+                    st.builds(Budget, widths=st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 999), min_size=1, max_size=4)),
+                    st.builds(Budget, macs=st.floats(0.01, 0.99), name=st.text(min_size=1, max_size=5)))
+
+
+@given(BUDGETS)
+def test_round_trip_through_plain_data(budget):
+    back = budget_of(budget.to_json())
+    assert back == budget and back.label == budget.label and digest(back) == digest(budget)
+
+
+def test_plain_data_of_files():
+    assert budget_of({"ratios": {"a": "0.5"}, "model": "vgg16", "source": "a paper"}, name="n") == Budget(ratios={"a": 0.5})
+    assert budget_of(0.5) == Budget(ratio=0.5) and budget_of("macs=0.5") == Budget(macs=0.5)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "1.0", "-0.1", "nan", "inf", "50%", "", "macs=", "macs=2", "compression=1", "compression=x", "ratios=0.5", "vgg61-a"])
+def test_bad_texts(text):
+    with pytest.raises(BenchError) as error:
+        parse_budget(text, {"vgg16-a": Budget(ratio=0.5)})
+    assert error.value.todo and error.value.kind == "usage"
+
+
+def test_near_misses_are_named():
+    with pytest.raises(BenchError, match="did you mean 'vgg16-a'"):
+        parse_budget("vgg61-a", {"vgg16-a": Budget(ratio=0.5)})
+
+
+@pytest.mark.parametrize("data", [{}, {"ratio": 0.5, "macs": 0.5}, {"ratio": True}, {"ratios": [0.5]}, {"ratios": {"a": 1}}, {"widths": {"a": 0}},
+                                  {"widths": {"a": 1.5}}, {"widths": {"a": True}}, {"ratio": 0.5, "scope": "outer"}, {"ration": 0.5}, {"macs": "x"}])
+def test_bad_tables(data):
+    with pytest.raises(BenchError) as error:
+        budget_of(data)
+    assert error.value.todo

@@ -1,0 +1,46 @@
+"""Protocols are values; the paper's, as data."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchbase.values.cost import Cost
+from benchbase.values.protocol import STARTS, Metric, Protocol
+from benchbase.values.recipe import Recipe
+from benchbase_plugins.protocols.paper import bench_protocols
+
+BASE, TUNE = Recipe(epochs=160), Recipe(epochs=40, lr=0.001, milestones=())
+DENSE, SMALL = Cost(100, 6279, 100, 6279), Cost(50, 4134, 50, 4134)
+OURS = {p.name: p for p in bench_protocols()}
+
+
+def test_where_each_starts_and_how_long_it_trains():
+    said = {name: (p.start, p.recipe(BASE, TUNE, DENSE, SMALL).epochs) for name, p in OURS.items()}
+    assert said == {"one-shot": ("inherited", 0), "finetune": ("inherited", 40), "finetune-matched": ("inherited", 160), "scratch-e": ("fresh", 160),
+                    "scratch-b": ("fresh", 243), "scratch-b-cap2": ("fresh", 243), "scratch-matched": ("fresh", 403), "unpruned-long": ("unpruned", 403)}
+    assert {p.start for p in OURS.values()} <= set(STARTS)
+
+
+def test_only_finetune_has_another_recipe_than_the_base():
+    for name, protocol in OURS.items():
+        recipe = protocol.recipe(BASE, TUNE, DENSE, SMALL)
+        assert recipe == TUNE if name == "finetune" else replace(recipe, epochs=160) == BASE
+
+
+def test_the_cap_and_what_counts_as_compute():
+    deep = Cost(10, 1000, 10, 1000)
+    assert OURS["scratch-b-cap2"].recipe(BASE, TUNE, DENSE, deep).epochs == 320 and OURS["scratch-b-cap2"].cap == 2
+    assert OURS["scratch-b"].recipe(BASE, TUNE, DENSE, deep).epochs == int(160 * 6.279)
+    masked = Cost(100, 6279, 50, 3139)  # the same network with half of its weights masked
+    assert OURS["scratch-b"].recipe(BASE, TUNE, DENSE, masked).epochs == 320
+
+
+def test_flags():
+    assert [n for n, p in OURS.items() if p.recalibrates] == ["one-shot"] and [n for n, p in OURS.items() if p.charges_pruning] == ["scratch-matched"]
+    assert all(p.formula for p in OURS.values()) and not Protocol("mine", "fresh", lambda *a: BASE).formula
+
+
+def test_a_metric_must_measure():
+    with pytest.raises(NotImplementedError):
+        Metric().measure(None, None)

@@ -1,7 +1,6 @@
 """`bench leaderboard`: tables from records."""
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -27,7 +26,8 @@ def command() -> None:
 @json_option
 @traceback_option
 def build(folder: str, as_json: bool) -> None:
-    """Write the tables of all records in DIR (default: ./leaderboard): DIR/v1/README.md. The same records give the same bytes.
+    """Write the tables of all records in DIR (default: ./leaderboard): DIR/v1/README.md for people and
+    DIR/v1/index.json for programs. The same records give the same bytes.
 
     \b
     Example:
@@ -55,11 +55,13 @@ def show(folder: str, as_json: bool) -> None:
       bench leaderboard show
       bench leaderboard show results/ --json
     """
-    from benchbase.board.build import load
+    from benchbase.board.build import load, to_json
+    from benchbase.cli.run import defaults
+    from benchbase.plugin.manager import load_plugins
 
-    tables = load(Path(folder))
+    tables = load(Path(folder), defaults(load_plugins()))
     if as_json:
-        print_json({"tables": [asdict(table) for table in tables]})
+        print_json(to_json(tables))
         return
     from benchbase.board.text import render
 

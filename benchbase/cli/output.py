@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
-PIPE_WIDTH = 200  # columns of a table that no terminal shows
+PIPE_WIDTH = 100  # columns of a table that no terminal shows, unless COLUMNS says otherwise
 
 
 def out(text: str = "") -> None:
@@ -26,15 +26,15 @@ def print_json(document: Any) -> None:
     out(json.dumps(document, indent=1, default=str, allow_nan=False))
 
 
-def print_rich(renderable: Any, width: int | None = None) -> None:
-    """A table of rich, in colour on a terminal unless NO_COLOR says otherwise."""
+def print_rich(renderable: Any) -> None:
+    """A table of rich, as wide as the terminal, in colour there unless NO_COLOR says otherwise."""
     from rich.console import Console
 
-    on_terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=width or (None if on_terminal else PIPE_WIDTH))
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    console = Console(file=sys.stdout, width=width)
     with console.capture() as captured:
         console.print(renderable)
-    out("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()) if not on_terminal else captured.get().rstrip())
+    out("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> Iterable[str]:

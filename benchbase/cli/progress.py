@@ -16,45 +16,32 @@ if TYPE_CHECKING:
 
 
 class Silent:
-    """Counts what was run and what came out of the store, and says nothing."""
-
-    def __init__(self) -> None:
-        self.trained, self.cached = 0, 0
+    """Says nothing."""
 
     def done(self, event: Event) -> None:
         """A stage has ended, or was found in the store."""
-        self.cached += event.cached
-        self.trained += event.kind == "train" and not event.cached
 
     def running(self, stage: Running) -> None:
         """A stage has begun, or has come as far as `stage.done`."""
 
-    def say(self, text: str) -> None:
-        """A line about the run as a whole."""
-
 
 class Lines(Silent):
-    """One line for each stage that has run, with the time since the start. What the store knew is counted, not listed."""
+    """One line for each stage that has run, with the time since the start; none for what the store knew."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._started = time.monotonic()
 
     def done(self, event: Event) -> None:
-        super().done(event)
         if not event.cached:
-            self.say(line(event))
-
-    def say(self, text: str) -> None:
-        err(f"[{time.monotonic() - self._started:7.1f} s] {text}")
+            err(f"[{time.monotonic() - self._started:7.1f} s] {line(event)}")
 
 
 class Bars(Silent):
     """A bar for each stage under way, gone when it ends; its line stays above the bars."""
 
     def __init__(self, bars: Progress) -> None:
-        super().__init__()
-        self._bars, self._tasks = bars, {}  # type: ignore[var-annotated]
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
 
     def running(self, stage: Running) -> None:
         if stage.done >= 1:
@@ -64,18 +51,14 @@ class Bars(Silent):
             self._tasks[stage.key] = self._bars.add_task(f"{stage.kind:8}{stage.label}", total=1.0)
         self._bars.update(self._tasks[stage.key], completed=stage.done)
 
+    def done(self, event: Event) -> None:
+        self._end(event.key)
+        if not event.cached:
+            self._bars.console.print(line(event), markup=False, highlight=False, soft_wrap=True)
+
     def _end(self, key: str) -> None:
         if key in self._tasks:
             self._bars.remove_task(self._tasks.pop(key))
-
-    def done(self, event: Event) -> None:
-        super().done(event)
-        self._end(event.key)
-        if not event.cached:
-            self.say(line(event))
-
-    def say(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def line(event: Event) -> str:

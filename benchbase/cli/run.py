@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchbase.cli.folders import check_run_folders
+from benchbase.cli.guard import GOES_ON
 from benchbase.cli.options import run_options, settings_from, suite_from
 from benchbase.cli.output import count, err, out, print_json, print_rich, seconds_text
 from benchbase.cli.progress import progress
 from benchbase.cli.signals import limited, parse_duration
 
 if TYPE_CHECKING:
+    from benchbase.board.table import Table
     from benchbase.flow.run import Sweep
     from benchbase.flow.settings import Settings
-
-GOES_ON = "the same command goes on from there"
+    from benchbase.plugin.manager import Plugins
 
 
 @click.command("run")
@@ -54,44 +55,60 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
 
         return report_plan(asked, settings, plugins, as_json)
     check_run_folders(settings.store, settings.leaderboard)
-    with limited(time_limit and parse_duration(time_limit)), progress(quiet) as seen:
+    limit = parse_duration(time_limit) if time_limit else None
+    with limited(limit), progress(quiet) as seen:
         from benchbase.flow.run import run_suite
 
         sweep = run_suite(asked, settings, plugins, seen.done, seen.running)
-    report(sweep, settings, as_json, seen.cached)
+    report(sweep, settings, plugins, as_json)
     return sweep.exit_code
 
 
-def report(sweep: Sweep, settings: Settings, as_json: bool, cached: int) -> None:
+def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) -> None:
     """What came of a sweep: the tables of its records, what failed, where the records are, what was run."""
     from benchbase.board.table import tables
-    from benchbase.values.record import read
+    from benchbase.values.record import Failure, Record, read
 
-    made = tables([read(path) for path in dict.fromkeys(sweep.records)])
+    made = tables([read(path, Record) for path in dict.fromkeys(sweep.records)], [read(path, Failure) for path in dict.fromkeys(sweep.lost)],
+                  defaults=defaults(plugins))
     if as_json:
-        print_json(document(sweep, made, cached))
+        print_json(document(sweep, made))
         return
     if made:
         from benchbase.board.text import render
 
         print_rich(render(made))
+        out()
     for cell, kind, what in sweep.failures:
-        out(f"{'not applicable' if kind == 'not_applicable' else 'failed'}: {cell}: {what}" + ("" if kind == "not_applicable" else f" ({kind})"))
-    out(summary(sweep, settings, cached))
-    if sweep.exit_code == 1:
-        err("a cell failed: mend it and run the same command with --rerun failed; what is done is not done again")
+        out(f"not applicable: {cell}: {what}" if kind == "not_applicable" else f"failed ({kind}): {cell}: {what}")
+    out(summary(sweep, settings))
+    if sweep.stopped:
+        err(f"interrupted ({sweep.stopped}): {len(sweep.reports)} of {count(sweep.cells, 'cell')} done")
+        err(GOES_ON)
+    elif sweep.exit_code:
+        err("cells failed; what is done stays done")
+        err("mend what is wrong and give the same command again, with --rerun failed")
 
 
-def summary(sweep: Sweep, settings: Settings, cached: int) -> str:
-    """One line: records, stages, time."""
+def summary(sweep: Sweep, settings: Settings) -> str:
+    """One line: records, trainings, time."""
     where = settings.leaderboard / "v1" / "records"
-    return f"{count(len(set(sweep.records)), 'record')} in {where}; {count(sweep.trained, 'training')} run, {count(cached, 'stage')} from the store; " \
-        f"{seconds_text(sweep.seconds)}"
+    return f"{count(len(set(sweep.records)), 'record')} in {where}; {count(sweep.trained, 'training')} run, " \
+        f"{sweep.asked - sweep.trained:,} from the store; {seconds_text(sweep.seconds)}"
 
 
-def document(sweep: Sweep, made: list[Any], cached: int) -> dict[str, Any]:
+def defaults(plugins: Plugins) -> dict[str, dict[str, Any]]:
+    """Method -> the defaults of its parameters, which labels in tables leave out."""
+    from benchbase.plugin.names import params_of
+
+    return {offer.name: params_of(offer.value) for offer in plugins.offers("methods")}
+
+
+def document(sweep: Sweep, made: list[Table]) -> dict[str, Any]:
     """The document of `bench run --json`."""
+    from benchbase.board.document import to_json
+
     return {"records": [str(path) for path in dict.fromkeys(sweep.records)],
             "failures": [{"cell": cell, "kind": kind, "what": what} for cell, kind, what in sweep.failures],
-            "table": [table.to_json() for table in made], "trained": sweep.trained, "cached": cached, "seconds": round(sweep.seconds, 3),
-            "exit": sweep.exit_code}
+            "table": to_json(made)["tables"], "trained": sweep.trained, "cached": sweep.asked - sweep.trained, "seconds": round(sweep.seconds, 3),
+            "cells": sweep.cells, "cells_done": len(sweep.reports), "stopped": sweep.stopped or None, "exit": sweep.exit_code}

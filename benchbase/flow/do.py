@@ -122,6 +122,8 @@ class Do:
             if error.kind in REMEMBERED:
                 self.store.fail(key, {"kind": error.kind, "what": error.what, "todo": error.todo, "where": error.where, "sweep": self.sweep})
             raise
+        finally:
+            self.watch(Running(stage.kind, key, label, 1.0))
         done = self.store.get(key)
         if done is None:
             raise BenchError("a stage just written cannot be read back", f"check the disk of {self.store.root}", "infra_error")

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from benchbase.errors import BenchError
@@ -60,7 +62,8 @@ def _pool(make: Callable[[], Work], left: deque[int], jobs: int) -> Generator[tu
         while left or running:
             while left and len(running) < jobs:
                 index = left[0]
-                running[pool.submit(_work, index)] = index
+                with uninterrupted():
+                    running[pool.submit(_work, index)] = index
                 left.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 result = future.result()
@@ -86,6 +89,19 @@ def _work(index: int) -> Any:
     if "work" not in WORKER:  # here, not in the initializer: what it raises comes back as what it is
         WORKER["work"] = WORKER["make"]()
     return WORKER["work"](index)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes started in this block never see Ctrl-C: it is for the one that started them, which ends them. It waits for the block's end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class one_thread:

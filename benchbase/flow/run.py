@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Event, Running, as_failure
+from benchbase.flow.executors import Processes
 from benchbase.flow.experiment import Failed, experiment
 from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
+from benchbase.flow.relay import Sender, relay
 from benchbase.flow.rows import failure_of, key_in, record_of
 from benchbase.flow.settings import Settings
 from benchbase.flow.store import Store
@@ -29,26 +32,30 @@ Shared = Mapping[str, list[str]]
 
 @dataclass(frozen=True)
 class CellReport:
-    """What came of one cell. failures: (cell, kind, what) of each; records: where its records are."""
+    """What came of one cell. records: where they are.  failures: (cell, kind, what) of each.  lost: where the records of those are."""
 
     label: str
     records: tuple[Path, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
     events: tuple[Event, ...] = ()
+    lost: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What came of a suite."""
+    """What came of a suite: of its cells, those in `reports`. stopped: what ended it before all were done ("SIGTERM"), "" where nothing did."""
 
     reports: tuple[CellReport, ...]
     seconds: float
+    cells: int = 0
+    stopped: str = ""
     records: tuple[Path, ...] = field(init=False)
     failures: tuple[tuple[str, str, str], ...] = field(init=False)
+    lost: tuple[Path, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "records", tuple(path for report in self.reports for path in report.records))
-        object.__setattr__(self, "failures", tuple(failure for report in self.reports for failure in report.failures))
+        for name in ("records", "failures", "lost"):
+            object.__setattr__(self, name, tuple(item for report in self.reports for item in getattr(report, name)))
 
     @property
     def trained(self) -> int:
@@ -62,8 +69,8 @@ class Sweep:
 
     @property
     def exit_code(self) -> int:
-        """1 where a cell failed; a cell that is not applicable has not failed."""
-        return int(any(kind != "not_applicable" for _, kind, _ in self.failures))
+        """130 where it was stopped, 1 where a cell failed; a cell that is not applicable has not failed."""
+        return 130 if self.stopped else int(any(kind != "not_applicable" for _, kind, _ in self.failures))
 
 
 @dataclass(frozen=True)
@@ -77,24 +84,24 @@ class Bench:
 
     def __call__(self, index: int, shared: Shared | None = None) -> CellReport:
         """Run one cell: its report, whatever happens short of a wrong command."""
-        cell, events, records, failures = self.cells[index], [], [], []
+        cell, events, records, failed = self.cells[index], [], [], []
         do = replace(self.do, observe=lambda event: (events.append(event), self.do.observe(event)))
         try:
             for outcome in experiment(cell, self.machine, do):
                 if isinstance(outcome, Failed):
-                    failures.append(self.failed(cell, outcome.error, outcome.protocol))
+                    failed.append(self.failed(cell, outcome.error, outcome.protocol))
                 else:
                     records.append(record_of(cell, outcome, self.machine, shared or {}, self.leaderboard))
         except Exception as error:
-            failures.append(self.failed(cell, as_failure(error, "experiment")))
-        return CellReport(cell.label, tuple(records), tuple(failures), tuple(events))
+            failed.append(self.failed(cell, as_failure(error, "experiment")))
+        return CellReport(cell.label, tuple(records), tuple(told for told, _ in failed), tuple(events), tuple(path for _, path in failed))
 
-    def failed(self, cell: Cell, error: BenchError, protocol: Protocol | None = None) -> tuple[str, str, str]:
-        """Write the record of a failure; (cell, kind, what) of it. Raises what is no failure of the cell: a wrong command or file."""
+    def failed(self, cell: Cell, error: BenchError, protocol: Protocol | None = None) -> tuple[tuple[str, str, str], Path]:
+        """Write the record of a failure; (cell, kind, what) of it and where it is. Raises what is no failure of the cell: a wrong command or file."""
         if error.kind == "usage":
             raise error
-        failure_of(cell, error, self.machine, self.leaderboard, protocol)
-        return f"{protocol.name}: {cell.label}" if protocol else cell.label, error.kind, error.what
+        path = failure_of(cell, error, self.machine, self.leaderboard, protocol)
+        return (f"{protocol.name}: {cell.label}" if protocol else cell.label, error.kind, error.what), path
 
 
 def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
@@ -120,28 +127,48 @@ def plan_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None)
 
 def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
               watch: Watch = lambda running: None) -> Sweep:
-    """Run what is not in the store, write every record, return what came of it.
+    """Run what is not in the store, write every record, return what came of it. KeyboardInterrupt ends it early: `Sweep.stopped`.
 
-    observe: sees each stage as it ends.  watch: sees stages of this process as they begin and come further.
+    observe: sees each stage as it ends, plugins' observers after it.  watch: sees stages as they begin and come further; those in
+    workers of an executor out of a plugin only as they end, with their cell.
     """
     started = time.perf_counter()
     plugins = plugins or load_plugins()
     executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
-    bench = open_suite(suite, settings, plugins, observe, watch)
+
+    def tell(item: Event | Running) -> None:
+        if isinstance(item, Running):
+            watch(item)
+        else:
+            observe(item)
+            plugins.stage_done(item)
+
+    reports: list[CellReport] = []
+    bench, stopped = open_suite(suite, settings, plugins, tell, tell), ""
+    try:
+        for report in _reports(bench, executor, suite, settings, tell):
+            reports.append(report)
+    except KeyboardInterrupt as stop:
+        stopped = str(stop) or "Ctrl-C"
+    return Sweep(tuple(reports), time.perf_counter() - started, len(bench.cells), stopped)
+
+
+def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell: Callable[[Event | Running], None]) -> Iterator[CellReport]:
+    """Run the cells by the executor; their reports as they end. `tell` hears of every stage."""
     planner = Planner(bench.do)
     shared = who_shares(bench, planner)
     if all(entry.cached for entry in planner.entries.values()):  # nothing is worth starting workers for
-        executor = plugins.executor("serial")
-    here = getattr(executor, "in_process", False)
-    make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep)
-    reports: list[CellReport] = []
-    for index, report in executor.run(make, len(bench.cells), settings.jobs):
-        if isinstance(report, BenchError):
-            report = CellReport(bench.cells[index].label, (), (bench.failed(bench.cells[index], report),))
-        for event in () if here else report.events:
-            observe(event)
-        reports.append(report)
-    return Sweep(tuple(reports), time.perf_counter() - started)
+        executor = bench.do.tools.plugins.executor("serial")
+    here, live = getattr(executor, "in_process", False), isinstance(executor, Processes)
+    with relay(tell) if live else nullcontext() as send:
+        make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep, send)
+        for index, report in executor.run(make, len(bench.cells), settings.jobs):
+            if isinstance(report, BenchError):
+                told, path = bench.failed(bench.cells[index], report)
+                report = CellReport(bench.cells[index].label, (), (told,), (), (path,))
+            for event in () if here or live else report.events:
+                tell(event)
+            yield report
 
 
 def who_shares(bench: Bench, planner: Planner) -> Shared:
@@ -158,5 +185,6 @@ def _here(bench: Bench, shared: Shared) -> Callable[[int], CellReport]:
     return partial(bench, shared=shared)
 
 
-def _open_worker(suite: Suite, settings: Settings, shared: Shared, sweep: str) -> Callable[[int], CellReport]:
-    return partial(open_suite(suite, settings, sweep=sweep), shared=shared)
+def _open_worker(suite: Suite, settings: Settings, shared: Shared, sweep: str, send: Sender | None) -> Callable[[int], CellReport]:
+    tell = send or (lambda item: None)
+    return partial(open_suite(suite, settings, observe=tell, watch=tell, sweep=sweep), shared=shared)

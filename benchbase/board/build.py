@@ -36,7 +36,8 @@ def build(leaderboard: str | Path) -> list[Path]:
 
     folder = records_folder(Path(leaderboard))
     if folder.name != "records" or not folder.is_dir():
-        raise BenchError(f"{leaderboard} is no leaderboard: there is no folder v1/records in it", "name one, or run `bench run --leaderboard` to make it")
+        raise BenchError(f"{leaderboard} is no leaderboard: there is no folder v1/records in it",
+                         "name one, or make one with `bench run --leaderboard`")
     records, repeats, failures = _read(folder)
     made = tables(records, failures, repeats)
     texts = {"README.md": markdown.render(made), "index.json": index(made, [*records, *repeats], failures)}
@@ -50,14 +51,14 @@ def index(made: Sequence[Table], records: Iterable[Record], failures: Iterable[F
     from benchbase.values.record import path_of
 
     def line(item: Any, **more: Any) -> dict[str, Any]:
-        return {"folder": path_of(item).parent.as_posix(), "key": item.key, "dataset": item.dataset.name, "model": item.model, "method": item.method.name,
-                "budget": item.budget.get("name", ""), "protocol": item.protocol, "seed": item.seed, **more}
+        return {"folder": path_of(item).parent.as_posix(), "key": item.key, "dataset": item.dataset.name, "model": item.model,
+                "method": item.method.name, "budget": item.budget.get("name", ""), "protocol": item.protocol, "seed": item.seed, **more}
 
     done = [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started) for r in records]
     lost = [line(f, kind=f.kind) for f in failures]
-    body = {name: sorted(map(_compact, items)) for name, items in (("records", done), ("failures", lost))}
+    body = {"records": sorted(map(_compact, done)), "failures": sorted(map(_compact, lost)), "tables": map(_compact, to_json(made)["tables"])}
     parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in body.items()]
-    return "{\n" + ",\n".join(['"protocol_version": 1', *parts, '"tables": [\n' + ",\n".join(map(_compact, to_json(made)["tables"])) + "\n]"]) + "\n}\n"
+    return "{\n" + ",\n".join(['"protocol_version": 1', *parts]) + "\n}\n"
 
 
 def _read(path: Path) -> tuple[list[Record], list[Record], list[Failure]]:

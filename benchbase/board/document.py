@@ -20,8 +20,8 @@ def to_json(tables: Iterable[Table]) -> dict[str, Any]:
 
 def _table(table: Table) -> dict[str, Any]:
     s = table.setting
-    return {"dataset": {"name": s.dataset, "fingerprint": s.fingerprint, "classes": s.classes}, "model": s.model, "protocol_version": s.protocol_version,
-            "recipe": dict(s.recipe), "finetune_recipe": dict(s.finetune), "delta": table.delta, "protocols": list(table.protocols),
+    return {"dataset": {"name": s.dataset, "fingerprint": s.fingerprint, "classes": s.classes}, "model": s.model,
+            "protocol_version": s.protocol_version, "recipe": dict(s.recipe), "finetune_recipe": dict(s.finetune), "delta": table.delta, "protocols": list(table.protocols),
             "base": _rounded(asdict(table.base)), "rows": [_row(row) for row in table.rows],
             "shared": [asdict(link) for link in table.links], "ledger": _rounded([asdict(spent) for spent in table.ledger]),
             "made_with": {name: list(values) for name, values in table.places.items()}, "flags": list(table.flags)}
@@ -29,9 +29,10 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     who, goal, plain = row.who, row.goal, row.entry(UNPRUNED)
-    return {"label": row.label, "kind": row.kind, "seeds": list(row.seeds), "flags": list(row.flags), "reproductions": row.repeats, "folder": row.folder,
-            "method": {"label": who.label, "name": who.name, "version": who.version, "params": dict(who.params), "distribution": who.distribution or None,
-                       "source": who.source, "published": who.published},
+    return {"label": row.label, "kind": row.kind, "seeds": list(row.seeds), "flags": list(row.flags), "reproductions": row.repeats,
+            "folder": row.folder,
+            "method": {"label": who.label, "name": who.name, "version": who.version, "params": dict(who.params),
+                       "distribution": who.distribution or None, "source": who.source, "published": who.published},
             "budget": {"label": goal.label, "unit": goal.unit or None, "asked": goal.asked, "achieved": _rounded(_plain(goal.achieved)),
                        "missed": goal.missed},
             "size": _rounded(_size(row)), "entries": {e.protocol: _rounded(_entry(e, plain)) for e in row.entries},

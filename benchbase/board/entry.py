@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 UNPRUNED, OWN_BASE, RECOMPUTED = "unpruned", "own base", ", BN recomputed"
 # How columns stand in tables; others follow by name.
-ORDER = (UNPRUNED, OWN_BASE, "one-shot", "one-shot" + RECOMPUTED, "finetune", "finetune-matched", "rewind", "scratch-e", "scratch-b", "scratch-b-cap2",
-         "scratch-matched", "unpruned-long")
+ORDER = (UNPRUNED, OWN_BASE, "one-shot", "one-shot" + RECOMPUTED, "finetune", "finetune-matched", "rewind",
+         "scratch-e", "scratch-b", "scratch-b-cap2", "scratch-matched", "unpruned-long")
 # Name, inherited side, scratch side. The first has equal compute on both sides and carries the verdict (gate 4).
 GAPS = (("matched", "finetune-matched", "scratch-matched"), ("paper", "finetune", "scratch-b"), ("same epochs", "finetune", "scratch-e"))
 
@@ -133,10 +133,10 @@ def _controls(cells: Mapping[str, Mapping[int, Record]]) -> Iterable[Entry]:
 
 
 def _entry(protocol: str, values: Sequence[tuple[int, float]], records: Mapping[int, Record], failed: tuple[Missing, ...]) -> Entry:
-    found = records.values()
-    ledgers = [r.ledger for r in found]
-    return Entry(protocol, tuple(values), spread(r.metrics.epochs for r in found), spread(x.pretrain.macs + x.prune.macs + x.retrain.macs for x in ledgers),
-                 tuple(_measures([records[s] for s in sorted(records)])), tuple((s, records[s].digests.final) for s in sorted(records)), failed)
+    found = [records[seed] for seed in sorted(records)]
+    macs = [r.ledger.pretrain.macs + r.ledger.prune.macs + r.ledger.retrain.macs for r in found]
+    return Entry(protocol, tuple(values), spread(r.metrics.epochs for r in found), spread(macs), tuple(_measures(found)),
+                 tuple((r.seed, r.digests.final) for r in found), failed)
 
 
 def _measures(records: Sequence[Record]) -> Iterable[Measure]:

@@ -28,8 +28,8 @@ fresh ones. What the first gains over the second is the worth of the inherited w
 
 Accuracy is top-1 in percent on the test split after the last epoch: mean ± sample standard deviation over seeds, n of them, with the epochs of
 the last training. Gaps are paired by seed, with 95 % t intervals in points. The verdict is on finetune-matched − scratch-matched against a
-difference fixed for each data set before any run; fewer than 5 seeds, a failed seed or a base that has not converged earn no word. The paper's own gap,
-finetune − scratch-b, stands beside it. Channels and single weights are never ranked together. A dagger (†) marks methods that are
+difference fixed for each data set before any run; fewer than 5 seeds, a failed seed or a base that has not converged earn no word. The paper's
+own gap, finetune − scratch-b, stands beside it. Channels and single weights are never ranked together. A dagger (†) marks methods that are
 not published; letters mark runs that rows share: one training, counted once. Budgets are shares removed."""
 
 
@@ -138,7 +138,8 @@ def _accuracies(table: Table, rows: Sequence[Row], notes: Notes) -> str:
     columns = [p for p in table.protocols if any(row.entry(p) for row in rows)]
     sizes = ["nonzero", "MACs of nonzero"] if rows[0].kind == WEIGHTS else ["params", "MACs"]
     head = ["method", "budget asked", "removed", *sizes, *(md(p) for p in columns)]
-    return grid(head, ([_name(row, notes), md(row.goal.label), _removed(row), *_sizes(row), *(_cell(row, row.entry(p)) for p in columns)] for row in rows), right=2)
+    return grid(head, ([_name(row, notes), md(row.goal.label), _removed(row), *_sizes(row), *(_cell(row, row.entry(p)) for p in columns)]
+                       for row in rows), right=2)
 
 
 def _removed(row: Row) -> str:
@@ -193,8 +194,9 @@ def _others(table: Table, rows: Sequence[Row]) -> Iterator[str]:
                           if m.name not in ("loss", "top5") or m.name == "top5" and table.setting.classes >= 100)
     for name in names:
         columns = [p for p in table.protocols if any(words.measure(row.entry(p), name) for row in rows)]
+        cells = ([words.measure(row.entry(p), name) or words.NOTHING for p in columns] for row in rows)
         yield grid([f"{md(name)}: method", "budget", *map(md, columns)],
-                   ([md(row.who.label), md(row.goal.label), *(words.measure(row.entry(p), name) or words.NOTHING for p in columns)] for row in rows), right=2)
+                   ([md(row.who.label), md(row.goal.label), *own] for row, own in zip(rows, cells)), right=2)
 
 
 def _ledger(table: Table) -> str:

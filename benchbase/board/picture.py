@@ -20,7 +20,7 @@ def draw(interval: Interval, scale: float, delta: float, width: int) -> str:
     >>> draw(Interval(0.0, -1.0, 1.0, 5), 2.0, 0.5, 13)
     '   ├──●──┤   '
     >>> draw(Interval(1.5, 1.0, 9.0, 5), 2.0, 0.5, 13)
-    '    ┊ │ ┊├─●▸'
+    '    ┊ │ ┊├●─▸'
     """
     middle = width // 2
 

@@ -152,7 +152,8 @@ def _folder(item: Record | Failure) -> str:
 
 def _places(records: Sequence[Record]) -> dict[str, tuple[str, ...]]:
     """What the runs were made with: devices, precisions, versions."""
-    found = {"devices": {str(r.device.get("name") or r.device.get("type") or "unknown") for r in records}, "precision": {r.precision for r in records},
+    devices = {str(r.device.get("name") or r.device.get("type") or "unknown") for r in records}
+    found = {"devices": devices, "precision": {r.precision for r in records},
              **{name: {r.versions[name] for r in records if name in r.versions} for name in ("benchbase", "torch")}}
     return {name: tuple(sorted(values)) for name, values in found.items() if values}
 

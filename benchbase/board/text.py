@@ -20,8 +20,8 @@ from benchbase.board.table import Table
 from benchbase.board.verdict import ENOUGH, LITTLE, MATTER, SCRATCH, UNDECIDED
 
 STYLES = {MATTER: "bold green", LITTLE: "green", ENOUGH: "bold cyan", SCRATCH: "bold magenta", UNDECIDED: "yellow"}
-ASCII = str.maketrans({"±": "+-", "−": "-", "–": "-", "×": "x", "·": "-", "…": "...", "†": "*", "●": "o", "─": "-", "│": "|", "┊": ":", "├": "[", "┤": "]",
-                       "◂": "<", "▸": ">", "→": ">"})
+ASCII = str.maketrans({"±": "+-", "−": "-", "–": "-", "×": "x", "·": "-", "…": "...", "†": "*", "→": ">",
+                       "●": "o", "─": "-", "│": "|", "┊": ":", "├": "[", "┤": "]", "◂": "<", "▸": ">"})
 PICTURES = (33, 25, 19)  # widths of a drawn interval, the widest that fits is taken
 
 

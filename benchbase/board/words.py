@@ -16,8 +16,8 @@ from benchbase.values.recipe import Recipe
 
 NOTHING = "–"
 QUESTION = "Weights or architecture?"
-CONVENTION = ("One multiply-add counts once; convolutions and linear layers, biases left out. Parameters, and what is not zero of both, come from the "
-              "same count; compression and speed-up are dense over pruned.")
+CONVENTION = ("One multiply-add counts once; convolutions and linear layers, biases left out. Parameters, and what is not zero of both, come from "
+              "the same count; compression and speed-up are dense over pruned.")
 SMOKE = "digits is a smoke test, not evidence: it shows pipeline, controls and budgets; at convergence all protocols lie within a point."
 UNMEASURED = "finetune-matched, scratch-matched and unpruned-long over 5 seeds would tell"
 
@@ -139,7 +139,8 @@ def answers(table: Table) -> list[tuple[str, str]]:
     order = [*WORDS, "provisional", "no verdict"]
     found = []
     for (word, reasons), labels in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        rows = "all rows" if len(labels) == len(table.rows) > 1 else ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
+        more = f" and {len(labels) - 6} more" if len(labels) > 6 else ""
+        rows = "all rows" if len(labels) == len(table.rows) > 1 else ", ".join(labels[:6]) + more
         why = "; ".join((*reasons, UNMEASURED) if word == "no verdict" else reasons)
         found.append((word, rows + (f" ({why})" if why else "")))
     return found

@@ -30,7 +30,8 @@ def bits(right: int, n: int, seed: int = 0) -> str:
 
 
 def record_data(*, dataset: str = "digits", model: str = "vgg-digits", method: str = "l1-norm", protocol: str = "finetune", seed: int = 0,
-                budget: Budget | None = None, right: int = 850, n: int = 898, width: int = 16, base_right: int = 870, params: dict[str, Any] | None = None,
+                budget: Budget | None = None, right: int = 850, n: int = 898, width: int = 16, base_right: int = 870,
+                params: dict[str, Any] | None = None,
                 recipe: Recipe = BASE, finetune: Recipe = TUNE, final: str | None = None, **changes: Any) -> dict[str, Any]:
     """The plain data of a valid record; `changes` replace its fields, `a__b=x` the field b in a."""
     budget = budget or Budget(ratio=0.5)

@@ -8,14 +8,16 @@ from benchbase.board.base import base_of
 
 def long(gains, epochs=130, base=870, **said):
     """unpruned-long at so many images (of 1000) above the base, seed by seed."""
-    return [record(protocol="unpruned-long", seed=s, base_right=base, right=base + gain, n=1000, metrics__epochs=epochs, **said) for s, gain in enumerate(gains)]
+    return [record(protocol="unpruned-long", seed=s, base_right=base, right=base + gain, n=1000, metrics__epochs=epochs, **said)
+            for s, gain in enumerate(gains)]
 
 
 def scratch(epochs):
     return [record(protocol="scratch-b", metrics__epochs=epochs)]
 
 
-@pytest.mark.parametrize(("gains", "converged"), [((5, 5, 5), True), ((5, 5, 6), False), ((0, 0, 0), True), ((-9, -9, 0), True), ((0, 16, 0), False), ((5,), True)])
+@pytest.mark.parametrize(("gains", "converged"), [((5, 5, 5), True), ((5, 5, 6), False), ((0, 0, 0), True), ((-9, -9, 0), True), ((0, 16, 0), False),
+                                                  ((5,), True)])
 def test_more_than_delta_on_average_is_not_converged(gains, converged):
     got = base_of([*long(gains), *scratch(100)], 0.5)
     assert got.converged is converged and got.gain.mean == pytest.approx(sum(gains) / len(gains) / 10) and (got.epochs, got.longest) == (130, 100)

@@ -13,7 +13,8 @@ def labels(*methods, defaults=None):
 
 def test_parameters_that_tell_rows_apart():
     assert labels({"params": {"images": 64, "refit": True}}) == ["l1-norm"]
-    assert labels({"params": {"images": 64, "refit": True}}, {"params": {"images": 256, "refit": True}}) == ["l1-norm[images=64]", "l1-norm[images=256]"]
+    two = labels({"params": {"images": 64, "refit": True}}, {"params": {"images": 256, "refit": True}})
+    assert two == ["l1-norm[images=64]", "l1-norm[images=256]"]
     assert labels({"params": {"images": 64}}, {"params": {"images": 64, "deep": False}}) == ["l1-norm", "l1-norm[deep=false]"]
 
 
@@ -34,7 +35,8 @@ def test_versions_and_files():
 def test_no_two_labels_are_equal():
     found = labels({"method": "a[x=1]"}, {"method": "a", "params": {"x": 1}}, {"method": "a", "params": {"x": 2}})
     assert len(set(found)) == 3 and all(label.startswith("a[x=") for label in found)
-    same = budget_labels([Budget(widths={"a": 1}, name="mine").to_json(), Budget(widths={"a": 2}, name="mine").to_json(), Budget(ratio=0.5, scope="all").to_json()])
+    budgets = [Budget(widths={"a": 1}, name="mine"), Budget(widths={"a": 2}, name="mine"), Budget(ratio=0.5, scope="all")]
+    same = budget_labels([b.to_json() for b in budgets])
     assert len(set(same)) == 3 and same[0].startswith("mine #") and same[2] == "0.5 (all)"
     assert budget_labels([Budget(ratio=0.5, name="0.5").to_json(), Budget(ratio=0.5, name="half").to_json()]) == ["0.5", "0.5"]
 

@@ -24,10 +24,9 @@ def test_a_table_for_each_dataset_model_and_pair_of_recipes():
     records = [record(), record(dataset="cifar10"), record(model="resnet-digits"), record(recipe=other), record(finetune=replace(TUNE, lr=0.01)),
                record(seed=1), record(method="thinet"), record(dataset__fingerprint=sha("other digits"))]
     found = tables(records)
-    assert [(t.setting.dataset, t.setting.model, t.setting.recipe["epochs"], len(t.rows)) for t in found] == [
-        ("cifar10", "vgg-digits", 30, 1), ("digits", "resnet-digits", 30, 1), ("digits", "vgg-digits", 60, 1), *[("digits", "vgg-digits", 30, n) for n in
-                                                                                                           [len(t.rows) for t in found[3:]]]]
-    assert sorted(len(t.rows) for t in found[3:]) == [1, 1, 2]
+    assert [(t.setting.dataset, t.setting.model, t.setting.recipe["epochs"]) for t in found] == [
+        ("cifar10", "vgg-digits", 30), ("digits", "resnet-digits", 30), ("digits", "vgg-digits", 60), *[("digits", "vgg-digits", 30)] * 3]
+    assert [len(t.rows) for t in found[:3]] == [1, 1, 1] and sorted(len(t.rows) for t in found[3:]) == [1, 1, 2]
     assert tables([]) == []
 
 
@@ -93,7 +92,8 @@ def test_a_difference_is_that_of_the_means_where_all_seeds_pair():
     assert got.gap("same epochs").interval.mean == pytest.approx(got.entry("finetune").mean - got.entry("scratch-e").mean)
 
 
-@pytest.mark.parametrize(("gap", "word"), [(0, "architecture is enough"), (20, "weights matter"), (-20, "scratch is better"), (4, "weights help a little")])
+@pytest.mark.parametrize(("gap", "word"), [(0, "architecture is enough"), (20, "weights matter"), (-20, "scratch is better"),
+                                             (4, "weights help a little")])
 def test_the_verdict_of_a_full_row(gap, word):
     (table,) = tables(judged(gap))
     assert table.rows[0].verdict.word == word and table.rows[0].verdict.reasons == () and table.words == {word: 1}

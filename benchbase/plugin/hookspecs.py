@@ -154,7 +154,8 @@ def bench_open_model(name: str) -> Callable[..., nn.Module] | None:
 def bench_executors() -> list[Any]:
     """Ways to run the cells of a sweep: objects with a `name` and run(make, count, jobs), which yields (index, result) as cells end.
 
-    make() gives, in the process that calls it, the function that runs one cell by its index. It pickles.
+    make() gives, in the process that calls it, the function that runs one cell by its index. It pickles. An executor with `in_process`
+    True calls it in the process that runs the sweep, which has the suite open already.
 
     >>> from benchbase import hookimpl
     >>> class Backwards:

@@ -14,6 +14,7 @@ class Gratings(Dataset):
     pad = 0
     flip = False  # a mirrored grating is one of another class
     recipe = Recipe(epochs=6, batch_size=32, lr=0.05)
+    finetune = Recipe(epochs=2, batch_size=32, lr=0.0005, milestones=())
 
     def load(self, root, split):
         import math
@@ -21,7 +22,7 @@ class Gratings(Dataset):
         import torch
 
         draw = torch.Generator().manual_seed(1 + (split == "test"))
-        count = 384 if split == "train" else 200
+        count = 1024 if split == "train" else 200
         labels = torch.arange(count) % 4
         angle = (labels * math.pi / 4).view(-1, 1, 1, 1)
         y, x = torch.meshgrid(torch.arange(10.0), torch.arange(10.0), indexing="ij")

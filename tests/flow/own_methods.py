@@ -1,0 +1,143 @@
+"""Methods out of a file, for the tests of the flow: each does one thing that methods may do, or should not."""
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchbase import Callback, Method, Selection
+
+
+@dataclass(frozen=True)
+class Broken(Method):
+    """Raises in select while the file `until` is not there."""
+
+    until: str = field(default="", metadata={"identity": False})
+    name = "broken"
+
+    def select(self, net, data, budget):
+        if not Path(self.until).is_file():
+            raise RuntimeError("this method does not work")
+        return Selection({g.name: range(budget.keep(g)) for g in net.groups})
+
+
+@dataclass(frozen=True)
+class Killer(Method):
+    """Takes its process with it."""
+
+    name = "killer"
+
+    def select(self, net, data, budget):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Blow(Callback):
+    def after_step(self, model):
+        with torch.no_grad():
+            next(model.parameters()).mul_(1e30)
+
+
+@dataclass(frozen=True)
+class Exploding(Method):
+    """Its own base diverges."""
+
+    name = "exploding"
+
+    def training(self, budget):
+        return Blow()
+
+    def select(self, net, data, budget):
+        return Selection({g.name: range(budget.keep(g)) for g in net.groups})
+
+
+@dataclass(frozen=True)
+class Shrink(Callback):
+    """L1 on the scales of the norms."""
+
+    weight: float = 1e-2
+
+    def after_backward(self, model):
+        for m in model.modules():
+            if isinstance(m, torch.nn.BatchNorm2d):
+                m.weight.grad.add_(self.weight * m.weight.detach().sign())
+
+
+@dataclass(frozen=True)
+class Threshold(Method):
+    """Automatic: one threshold over all filters of a base of its own."""
+
+    name = "threshold"
+    target = "automatic"
+
+    def training(self, budget):
+        return Shrink()
+
+    def select(self, net, data, budget):
+        scores = {g.name: net.filters(g).detach().abs().mean(1) for g in net.groups}
+        bar = torch.cat(list(scores.values())).quantile(budget.ratio)
+        kept = {n: (s > bar).nonzero().flatten().tolist() for n, s in scores.items()}
+        for name in [n for n, k in kept.items() if not k]:
+            kept[name] = [int(scores[name].argmax())]
+            net.rescued.append(name)
+        return Selection(kept)
+
+
+@dataclass(frozen=True)
+class Magnitude(Method):
+    """Masks: the smallest weights of all convolutions."""
+
+    name = "small-weights"
+    granularity = "weight"
+    target = "automatic"
+
+    def select(self, net, data, budget):
+        weights = {n: p.detach().abs() for n, p in net.model.named_parameters() if p.dim() == 4}
+        bar = torch.cat([w.flatten() for w in weights.values()]).quantile(budget.ratio)
+        return Selection(masks={n: w > bar for n, w in weights.items()})
+
+
+@dataclass(frozen=True)
+class Layerwise(Magnitude):
+    """Masks again, the same share of each convolution: predefined."""
+
+    name = "layerwise"
+    target = "predefined"
+
+    def select(self, net, data, budget):
+        weights = {n: p.detach().abs() for n, p in net.model.named_parameters() if p.dim() == 4}
+        return Selection(masks={n: w > w.flatten().quantile(budget.ratio) for n, w in weights.items()})
+
+
+@dataclass(frozen=True)
+class Pathy(Method):
+    folder: str = "/home/ada/weights"
+    name = "pathy"
+
+    def select(self, net, data, budget):
+        return Selection()
+
+
+@dataclass(frozen=True)
+class Unkeyed(Method):
+    things: object = frozenset()
+    name = "unkeyed"
+
+    def select(self, net, data, budget):
+        return Selection()
+
+
+@dataclass(frozen=True)
+class Unsteady(Method):
+    """Fails before anything is pruned."""
+
+    name = "unsteady"
+
+    def training(self, budget):
+        raise KeyError("no such thing")
+
+    def select(self, net, data, budget):
+        return Selection()

@@ -73,7 +73,18 @@ def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) ->
                   defaults=defaults(plugins))
     if as_json:
         print_json(document(sweep, made))
-        return
+    else:
+        tell(sweep, made, settings)
+    if sweep.stopped:
+        err(f"interrupted ({sweep.stopped}): {sweep.done} of {count(sweep.cells, 'cell')} done")
+        err(GOES_ON)
+    elif sweep.exit_code:
+        err("cells failed; what is done stays done")
+        err("mend what is wrong and give the same command again, with --rerun failed")
+
+
+def tell(sweep: Sweep, made: list[Table], settings: Settings) -> None:
+    """The tables, the failures and the summary, for people."""
     if made:
         from benchbase.board.text import render
 
@@ -82,12 +93,6 @@ def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) ->
     for cell, kind, what in sweep.failures:
         out(f"not applicable: {cell}: {what}" if kind == "not_applicable" else f"failed ({kind}): {cell}: {what}")
     out(summary(sweep, settings))
-    if sweep.stopped:
-        err(f"interrupted ({sweep.stopped}): {len(sweep.reports)} of {count(sweep.cells, 'cell')} done")
-        err(GOES_ON)
-    elif sweep.exit_code:
-        err("cells failed; what is done stays done")
-        err("mend what is wrong and give the same command again, with --rerun failed")
 
 
 def summary(sweep: Sweep, settings: Settings) -> str:
@@ -111,4 +116,4 @@ def document(sweep: Sweep, made: list[Table]) -> dict[str, Any]:
     return {"records": [str(path) for path in dict.fromkeys(sweep.records)],
             "failures": [{"cell": cell, "kind": kind, "what": what} for cell, kind, what in sweep.failures],
             "table": to_json(made)["tables"], "trained": sweep.trained, "cached": sweep.asked - sweep.trained, "seconds": round(sweep.seconds, 3),
-            "cells": sweep.cells, "cells_done": len(sweep.reports), "stopped": sweep.stopped or None, "exit": sweep.exit_code}
+            "cells": sweep.cells, "cells_done": sweep.done, "stopped": sweep.stopped or None, "exit": sweep.exit_code}

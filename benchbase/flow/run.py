@@ -32,13 +32,15 @@ Shared = Mapping[str, list[str]]
 
 @dataclass(frozen=True)
 class CellReport:
-    """What came of one cell. records: where they are.  failures: (cell, kind, what) of each.  lost: where the records of those are."""
+    """What came of one cell. records: where they are.  failures: (cell, kind, what) of each.  lost: where the records of those are.
+    whole: False of a cell that was interrupted."""
 
     label: str
     records: tuple[Path, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
     events: tuple[Event, ...] = ()
     lost: tuple[Path, ...] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Sweep:
     def __post_init__(self) -> None:
         for name in ("records", "failures", "lost"):
             object.__setattr__(self, name, tuple(item for report in self.reports for item in getattr(report, name)))
+
+    @property
+    def done(self) -> int:
+        """Cells that have been gone through."""
+        return sum(report.whole for report in self.reports)
 
     @property
     def trained(self) -> int:
@@ -83,18 +90,25 @@ class Bench:
     leaderboard: Path
 
     def __call__(self, index: int, shared: Shared | None = None) -> CellReport:
-        """Run one cell: its report, whatever happens short of a wrong command."""
+        """Run one cell: its report, whatever happens short of a wrong command. KeyboardInterrupt carries the report of what was done."""
         cell, events, records, failed = self.cells[index], [], [], []
         do = replace(self.do, observe=lambda event: (events.append(event), self.do.observe(event)))
+
+        def report(whole: bool = True) -> CellReport:
+            told, paths = zip(*failed) if failed else ((), ())
+            return CellReport(cell.label, tuple(records), told, tuple(events), paths, whole)
+
         try:
             for outcome in experiment(cell, self.machine, do):
                 if isinstance(outcome, Failed):
                     failed.append(self.failed(cell, outcome.error, outcome.protocol))
                 else:
                     records.append(record_of(cell, outcome, self.machine, shared or {}, self.leaderboard))
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(str(stop), report(whole=False)) from None
         except Exception as error:
             failed.append(self.failed(cell, as_failure(error, "experiment")))
-        return CellReport(cell.label, tuple(records), tuple(told for told, _ in failed), tuple(events), tuple(path for _, path in failed))
+        return report()
 
     def failed(self, cell: Cell, error: BenchError, protocol: Protocol | None = None) -> tuple[tuple[str, str, str], Path]:
         """Write the record of a failure; (cell, kind, what) of it and where it is. Raises what is no failure of the cell: a wrong command or file."""
@@ -149,7 +163,8 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
         for report in _reports(bench, executor, suite, settings, tell):
             reports.append(report)
     except KeyboardInterrupt as stop:
-        stopped = str(stop) or "Ctrl-C"
+        reports += [part for part in stop.args if isinstance(part, CellReport)]
+        stopped = next((part for part in stop.args if part and isinstance(part, str)), "Ctrl-C")
     return Sweep(tuple(reports), time.perf_counter() - started, len(bench.cells), stopped)
 
 

@@ -71,10 +71,21 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
         init = seed_of(seed, "init", architecture.model) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
         model = tools.fresh(architecture, init, kept)
     done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
-                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)))
+                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)),
+                  net=callback and live(tools, architecture, model, recipe.epochs * loaded.steps(recipe.batch_size), seed))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
     return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
                   **made_with(machine)}
+
+
+def live(tools: Tools, architecture: Architecture, model: Any, steps: int, seed: int) -> Any:
+    """What a callback sees of a training: a Net over the live model, with all its groups, whatever their scope."""
+    import torch
+
+    from benchbase.nets.net import Net
+
+    trace = tools.traced(architecture)[1]
+    return Net(model, trace, torch.Generator().manual_seed(seed_of(seed, "callback")), trace.groups, steps=steps)
 
 
 def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, architecture: Architecture, weights: Done, data: DataRef,

@@ -35,7 +35,7 @@ class Net:
 
     groups: the channels that go together in the budget's scope, in input-to-output order.  generator: the only source of random
     numbers.  rescued: a method that kept a channel only because a layer would have been left empty appends the group's name here.
-    tuner: what `tune` calls, where a method may train.
+    tuner: what `tune` calls, where a method may train.  steps: of the optimiser in all, for a callback of a training; 0 elsewhere.
     """
 
     model: nn.Module
@@ -44,6 +44,7 @@ class Net:
     groups: tuple[Group, ...]
     rescued: list[str] = field(default_factory=list)
     tuner: Callable[[Net, int, Mapping[str, Sequence[int]]], None] | None = field(default=None, repr=False)
+    steps: int = 0
 
     def producer(self, group: Group) -> nn.Module | Raw:
         """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`."""
@@ -51,11 +52,15 @@ class Net:
 
     def filters(self, group: Group) -> Tensor:
         """What writes each channel: (width, entries), the rows of the first producer's weight, whatever its layout."""
-        weight, name = self.producer(group).weight, group.producers[0]
-        use = next((u for u in group.uses if u.tensor in (name, f"{name}.weight") and u.dim == 0), None) or \
-            next(u for u in group.uses if u.tensor in (name, f"{name}.weight"))
+        weight, use = self.producer(group).weight, _written(group, group.producers[0])
+        assert use is not None
         at = torch.as_tensor(use.at, device=weight.device)
         return weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
+
+    def writers(self, group: Group) -> list[tuple[Use, nn.Module | Raw]]:
+        """The layers that write the group's channels, in the order they run, each with the use that says where in its `weight`:
+        `use.at` (width, entries) along `use.dim`."""
+        return [(use, self._owner(name)) for name in group.producers if (use := _written(group, name)) is not None]
 
     def norm(self, group: Group) -> nn.Module | None:
         """The first batch or instance norm over the group's channels, or None."""
@@ -116,6 +121,12 @@ class Net:
         if module is not None and isinstance(getattr(module, "weight", None), Tensor):
             return module
         return Raw(name, self.model.get_parameter(name))
+
+
+def _written(group: Group, producer: str) -> Use | None:
+    """Where a producer's weight holds what it writes; None for a layer without a weight (a gather)."""
+    uses = [u for u in group.uses if u.tensor in (producer, f"{producer}.weight")]
+    return next((u for u in uses if u.dim == 0), uses[0] if uses else None)
 
 
 def private_copy(model: nn.Module) -> nn.Module:

@@ -37,6 +37,11 @@ class Data:
         """How many images a split has."""
         return self._facts.counts[split]
 
+    def steps(self, batch_size: int) -> int:
+        """How many batches an epoch of the train split has."""
+        whole, rest = divmod(self.count("train"), batch_size)
+        return max(whole + (rest > 1), 1)
+
     def batches(self, split: str, batch_size: int, seed: int | None = None, augment: bool = False,
                 augment_seed: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images, float32 (n, channels, height, width), and labels, int64 (n,): every image of the train split once.

@@ -41,22 +41,27 @@ class Checkpoints:
 
 
 def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: Machine, callback: Any = None,
-           masks: Mapping[str, Tensor] | None = None, checkpoints: Checkpoints | None = None) -> Trained:
+           masks: Mapping[str, Tensor] | None = None, checkpoints: Checkpoints | None = None, net: Any = None) -> Trained:
     """Train `model` in place on the train split, by `recipe`; the same bits for the same arguments on one machine.
 
     callback: hooks of `benchbase.Callback`.  masks: parameter name -> bool, True stays; the rest is zero and remains so.
+    net: what the callback's `start` gets, a `Net` over this model; the model where it is left out.
     The learning rate is set before each step, by the fraction of all images seen. Each epoch seeds its own generators (torch's
     global one too, for dropout; the caller's is put back), so that a training resumed from a State equals one never interrupted.
     Leaves the model on the machine's device, in train mode as it was before. With no epochs only callbacks and masks act.
     Raises BenchError, kind "diverged", naming the epoch where the loss or a weight is not finite.
     """
     checkpoints = checkpoints or Checkpoints()
-    callbacks = Chain(tuple(c for c in (callback, KeepMasks(masks) if masks else None) if c is not None))
+    keep = KeepMasks(masks) if masks else None
+    callbacks = Chain(tuple(c for c in (callback, keep) if c is not None))
     names, mode, images, first = set(model.state_dict()), model.training, 0, 0
     started = time.perf_counter()
     with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout:
         torch.manual_seed(seeds.of("start", 0))
-        callbacks.start(model)
+        if callback is not None:
+            callback.start(model if net is None else net)
+        if keep is not None:
+            keep.start(model)
         run = Run(model, sgd(model, recipe), recipe, data, seeds, machine, callbacks, layout)
         if checkpoints.resume is not None:
             restore_(checkpoints.resume, model, run.optimiser, callbacks)

@@ -48,6 +48,34 @@ def test_producers_norms_consumers(net):
     assert torch.equal(net.filters(first), net.model.kernel.reshape(6, -1))
 
 
+def test_writers_say_where_they_write(net):
+    first, second = net.groups
+    [(use, layer)] = net.writers(first)
+    assert isinstance(layer, Raw) and layer.weight is net.model.kernel and (use.tensor, use.dim) == ("kernel", 0)
+    [(use, layer)] = net.writers(second)
+    assert layer is net.model.conv and use.tensor == "conv.weight" and use.at.tolist() == [[0], [1], [2], [3]]
+
+
+def test_every_layer_that_is_added_is_a_writer():
+    model = Added().eval()
+    trace = read(model, torch.randn(2, 3, 8, 8))
+    net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), trace.groups)
+    [group] = [g for g in net.groups if not g.inner]
+    assert [layer for _, layer in net.writers(group)] == [net.model.one, net.model.two]
+    assert [use.tensor for use, _ in net.writers(group)] == ["one.weight", "two.weight"]
+
+
+class Added(nn.Module):
+    """Two convolutions into one sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Conv2d(3, 5, 3), nn.Conv2d(3, 5, 3), nn.Conv2d(5, 2, 1)
+
+    def forward(self, x):
+        return self.head(functional.relu(self.one(x) + self.two(x)))
+
+
 def test_zero_silences_a_channel(net):
     net.zero(net.groups[0], [0, 1, 2, 3, 5])
     assert float(net.model.kernel[4].detach().abs().sum()) == 0 and float(net.model.bn.bias[4].detach()) == 0

@@ -106,3 +106,21 @@ def test_a_chain_keeps_each_ones_state():
     other = Chain((Count(0), Count(0)))
     other.load(chain.state())
     assert [c.value for c in other.callbacks] == [1, 2]
+
+
+def test_a_callback_starts_on_what_it_is_shown(tiny, small, machine):
+    seen = []
+
+    class Look(Callback):
+        def start(self, net):
+            seen.append(net)
+
+    model, shown = small(), object()
+    for net in (None, shown):
+        train_(model, Recipe(epochs=0), tiny, SEEDS, machine, Look(), masks_of(model), net=net)
+    assert seen[0] is model and seen[1] is shown and len(seen) == 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 64, 100, 128, 129, 500])
+def test_steps_are_the_batches_of_an_epoch(tiny, batch_size):
+    assert tiny.steps(batch_size) == sum(1 for _ in tiny.batches("train", batch_size, seed=0))

@@ -21,7 +21,8 @@ def to_json(tables: Iterable[Table]) -> dict[str, Any]:
 def _table(table: Table) -> dict[str, Any]:
     s = table.setting
     return {"dataset": {"name": s.dataset, "fingerprint": s.fingerprint, "classes": s.classes}, "model": s.model,
-            "protocol_version": s.protocol_version, "recipe": dict(s.recipe), "finetune_recipe": dict(s.finetune), "delta": table.delta, "protocols": list(table.protocols),
+            "protocol_version": s.protocol_version, "recipe": dict(s.recipe), "finetune_recipe": dict(s.finetune), "delta": table.delta,
+            "protocols": list(table.protocols),
             "base": _rounded(asdict(table.base)), "rows": [_row(row) for row in table.rows],
             "shared": [asdict(link) for link in table.links], "ledger": _rounded([asdict(spent) for spent in table.ledger]),
             "made_with": {name: list(values) for name, values in table.places.items()}, "flags": list(table.flags)}

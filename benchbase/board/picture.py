@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 
 from benchbase.board.stats import Interval
 
-FARTHEST = 8  # times delta: what lies beyond is cut, so that one row does not press all others flat
+FARTHEST = 8  # times delta, or twice the usual end of a table: what lies beyond is cut, so that one row does not press all others flat
 
 
 def scale_of(intervals: Iterable[Interval], delta: float) -> float:
     """The points of top-1 from the middle to either edge, the same for all intervals of a table."""
-    ends = [abs(x) for i in intervals for x in (i.mean, i.low, i.high) if x is not None]
-    return min(max([2 * delta, *ends]), FARTHEST * delta)
+    ends = [max(abs(x) for x in (i.mean, i.low, i.high) if x is not None) for i in intervals]
+    return min(max([2 * delta, *ends]), max(FARTHEST * delta, 2 * median(ends or [0])))
 
 
 def draw(interval: Interval, scale: float, delta: float, width: int) -> str:
@@ -35,5 +36,8 @@ def draw(interval: Interval, scale: float, delta: float, width: int) -> str:
         line[low:high + 1] = "─" * (high + 1 - low)
         line[low] = "◂" if interval.low < -scale else "├"
         line[high] = "▸" if interval.high > scale else "┤"
-    line[at(interval.mean)] = "●"
+    if abs(interval.mean) <= scale:
+        line[at(interval.mean)] = "●"
+    else:
+        line[at(interval.mean)] = "◂" if interval.mean < 0 else "▸"
     return "".join(line)

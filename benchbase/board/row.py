@@ -161,7 +161,7 @@ def missing_of(failures: Iterable[Failure], cells: Mapping[str, Mapping[int, Rec
         elif lacking or not own:
             at = lacking or [""]
         else:
-            at = [] if max(cells[p][f.seed].started for p in own) > f.started else [""]
+            at = [] if max(cells[p][f.seed].started for p in own) >= f.started else [""]
         yield from (Missing(f.seed, protocol, f.kind, f.message) for protocol in at)
 
 

@@ -16,6 +16,11 @@ def test_an_entry_without_values_is_there_where_seeds_were_lost():
     assert (lost.protocol, lost.n, lost.mean, lost.std, lost.epochs) == ("finetune", 0, None, None, None) and [m.seed for m in lost.failed] == [0]
 
 
+def test_both_one_shot_accuracies_count_the_seeds_that_were_lost():
+    got = {e.protocol: [m.seed for m in e.failed] for e in entries_of({"one-shot": {0: record(protocol="one-shot")}}, [Missing(1, "one-shot", "oom")])}
+    assert got == {"unpruned": [], "one-shot": [1], "one-shot, BN recomputed": [1]}
+
+
 def test_gaps_need_a_seed_on_both_sides():
     a, b = Entry("finetune", ((0, 90.0), (2, 91.0))), Entry("scratch-e", ((1, 80.0), (2, 85.0)), failed=(Missing(0, "scratch-e", "oom"),))
     (gap,) = gaps_of([a, b])

@@ -48,7 +48,8 @@ def test_every_number_of_a_row_is_there():
     records = [*judged(20), *sweep({"one-shot": [449] * 5, "finetune": [840, 841, 842, 843, 844]})]
     page = markdown.render(tables(records))
     for text in ("**weights matter**", "+2.23 [+2.23, +2.23]", "n 5, 8 ep", "70.0k / 140k (2.00×)", "500k / 2.00M (4.00×)",
-                 "50.0 % of channels", "50.00 ± 0.00", f"{842 / 8.98:.2f} ± {100 * 2.5 ** 0.5 / 898:.2f}", "one-shot, BN recomputed", words.CONVENTION, words.SMOKE):
+                 "50.0 % of channels", "50.00 ± 0.00", f"{842 / 8.98:.2f} ± {100 * 2.5 ** 0.5 / 898:.2f}", "one-shot, BN recomputed",
+                 words.CONVENTION, words.SMOKE):
         assert text in page, text
     assert words.SMOKE not in markdown.render(tables(judged(0, dataset="cifar10", n=1000)))
 

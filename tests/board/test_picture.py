@@ -14,9 +14,9 @@ points = st.floats(-20, 20)
 def test_always_the_width_with_the_mean_between_the_ends(values, width, scale):
     low, mean, high = sorted(values)
     line = draw(Interval(mean, low, high, 5), scale, 0.5, width)
-    assert len(line) == width and line.count("●") == 1
+    assert len(line) == width and line.count("●") == (abs(mean) <= scale)
     ends = [i for i, c in enumerate(line) if c in "├┤◂▸"]
-    assert all(min(ends) <= line.index("●") <= max(ends) for _ in ends[1:])
+    assert "●" not in line or all(min(ends) <= line.index("●") <= max(ends) for _ in ends[1:])
 
 
 @pytest.mark.parametrize(("mean", "side"), [(1.0, "right"), (-1.0, "left"), (0.0, "middle")])
@@ -27,9 +27,10 @@ def test_scratch_is_left_and_weights_are_right(mean, side):
 
 def test_one_scale_for_a_table_that_no_row_presses_flat():
     assert scale_of([], 0.5) == 1 and scale_of([Interval(1, -1.5, 3.5, 3)], 0.5) == 3.5
-    assert scale_of([Interval(50, 40, 60, 3)], 0.5) == FARTHEST * 0.5
-    cut = draw(Interval(50, 40, 60, 3), 4, 0.5, 25)
-    assert cut.endswith("●") and draw(Interval(0, -60, 60, 3), 4, 0.5, 25)[0] == "◂"
+    far = Interval(50, 40, 60, 3)
+    assert scale_of([far], 0.5) == 60 and scale_of([far, far, Interval(0, -1, 1, 3)], 0.5) == 60
+    assert scale_of([far, *[Interval(0, -1, 1, 3)] * 2], 0.5) == FARTHEST * 0.5
+    assert draw(far, 4, 0.5, 25).endswith("▸") and "●" not in draw(far, 4, 0.5, 25) and draw(Interval(0, -60, 60, 3), 4, 0.5, 25)[0] == "◂"
 
 
 def test_an_interval_beyond_zero_does_not_touch_it():

@@ -23,7 +23,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             for name in names:
                 shutil.copytree(PACKAGES / name, source / name, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
             pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-            done = subprocess.run([*pip, "--target", str(target), *(str(source / name) for name in names)], capture_output=True, text=True, check=False)
+            command = [*pip, "--target", str(target), *(str(source / name) for name in names)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             folders[names] = target
         return folders[names]

@@ -1,7 +1,9 @@
 """The functions for notebooks, on one's own network and by name."""
 from __future__ import annotations
 
+import ast
 import doctest
+import inspect
 import json
 import subprocess
 import sys
@@ -11,8 +13,9 @@ import torch
 from torch import nn
 
 import benchbase
-from benchbase import BenchError, Budget, Cost, Method, Selection, api
+from benchbase import Architecture, BenchError, Budget, Cost, Method, Selection, api
 from benchbase.nets.folder import write_folder
+from benchbase.nets.prune import prune_network
 from benchbase.nets.seeded import global_state, moved
 from benchbase.nets.weights import digest_of
 from benchbase_plugins.datasets.synthetic import Synthetic
@@ -50,7 +53,8 @@ def test_doctests():
 
 
 def test_the_public_names():
-    wanted = {"hookimpl", "Method", "Callback", "Selection", "Architecture", "Budget", "Dataset", "Protocol", "Metric", "ChannelSelect", "BenchError", "Recipe",
+    wanted = {"hookimpl", "Method", "Callback", "Selection", "Architecture", "Budget", "Dataset", "Protocol", "Metric", "ChannelSelect",
+              "BenchError", "Recipe",
               "Cost", "build_model", "build", "trace", "count", "load_records", "prune", "__version__"}
     assert set(benchbase.__all__) == wanted and wanted <= set(dir(benchbase)) and all(getattr(benchbase, name) for name in wanted)
     with pytest.raises(AttributeError, match="no attribute 'prun'"):
@@ -59,8 +63,8 @@ def test_the_public_names():
 
 
 @pytest.mark.parametrize("code", [
-    "import benchbase", "from benchbase.plugin.manager import load_plugins; p = load_plugins(); [p.offers(k) for k in ('methods', 'models')]; p.broken",
-    "from benchbase import hookimpl, Method, Dataset, Protocol, Metric, Budget, Recipe, Architecture, Selection, Cost, BenchError, build, prune, count"])
+    "import benchbase", "from benchbase.plugin.manager import load_plugins; p = load_plugins(); p.offers('methods'); p.broken",
+    "from benchbase import hookimpl, Method, Callback, Dataset, Protocol, Metric, Budget, Recipe, Architecture, Selection, Cost, BenchError, prune"])
 def test_nothing_of_it_needs_torch(code):
     check = "sys.exit(' '.join({'torch', 'torchvision', 'timm', 'numpy', 'scipy', 'sklearn'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", f"import sys; {code}; {check}"], capture_output=True, check=False)
@@ -69,9 +73,6 @@ def test_nothing_of_it_needs_torch(code):
 
 def test_names_for_editors_are_the_names_there_are():
     """The block for type checkers imports from where the lazy names come from."""
-    import ast
-    import inspect
-
     block = next(n for n in ast.parse(inspect.getsource(benchbase)).body if isinstance(n, ast.If))
     typed = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert typed == {name: f"benchbase.{module}" for name, module in benchbase._MODULE_OF.items()}
@@ -141,13 +142,14 @@ def test_trace_and_count_leave_the_model_alone(mine):
 
 def test_build_from_a_pruned_folder(tmp_path):
     dense = benchbase.build_model("vgg-digits", dataset="digits")
-    from benchbase.nets.prune import prune_network
-    from benchbase.values.architecture import Architecture
-    pruned = prune_network(dense, L1Norm(), Budget(ratio=0.5), None, torch.zeros(2, 1, 8, 8), architecture=Architecture("vgg-digits", 10, (1, 8, 8)))
+    named = Architecture("vgg-digits", 10, (1, 8, 8))
+    pruned = prune_network(dense, L1Norm(), Budget(ratio=0.5), None, torch.zeros(2, 1, 8, 8), architecture=named)
     folder = write_folder(pruned, tmp_path / "out")
     made = [benchbase.build(a, seed=3) for a in (pruned.architecture, folder / "architecture.json", str(folder / "architecture.json"),
                                                  json.loads((folder / "architecture.json").read_text()))]
-    assert len({digest_of(m.state_dict()) for m in made}) == 1 and digest_of(benchbase.build(pruned.architecture, seed=4).state_dict()) != digest_of(made[0].state_dict())
+    made.append(benchbase.build(pruned.architecture, seed=4))
+    digests = [digest_of(m.state_dict()) for m in made]
+    assert len(set(digests[:4])) == 1 and digests[4] != digests[0]
     assert [p.shape for p in made[0].parameters()] == [p.shape for p in pruned.model.parameters()]
     with pytest.raises(BenchError, match="cannot read"):
         benchbase.build(tmp_path / "none.json")
@@ -160,13 +162,14 @@ def test_build_of_ones_own_network(mine):
     assert caught.value.todo.startswith("give model=")
     small = benchbase.build(pruned.architecture, seed=1, model=Mine)
     assert small.two.weight.shape == (3, 4, 3, 3) and not torch.equal(small.two.weight, pruned.model.two.weight)
-    masked = benchbase.Architecture("Mine", 4, (1, 8, 8), masks="0" * 64)
+    masked = Architecture("Mine", 4, (1, 8, 8), masks="0" * 64)
     with pytest.raises(BenchError, match="masks and none were given"):
         benchbase.build(masked, model=Mine)
 
 
 @pytest.mark.parametrize(("arguments", "word"), [
-    (("l1-nrom", 0.5), "unknown method"), (("l1-norm", 1.5), "out of range"), (("l1-norm", "vgg16-z"), "unknown budget"), (("l1-norm", {"ratoi": 1}), "budget key"),
+    (("l1-nrom", 0.5), "unknown method"), (("l1-norm", 1.5), "out of range"), (("l1-norm", "vgg16-z"), "unknown budget"),
+    (("l1-norm", {"ratoi": 1}), "budget key"),
     ((3, 0.5), "not a method"), (("l1-norm", float("nan")), "not a number"), (("thinet", 0.5), "thinet")])
 def test_what_is_wrong_is_said(mine, arguments, word):
     with pytest.raises(BenchError, match=word):

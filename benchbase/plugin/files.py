@@ -44,8 +44,8 @@ def method_in(path: Path, name: str) -> Offer:
     try:
         check_method(cls)
     except (TypeError, ValueError) as error:
-        raise BenchError(f"{path}:{name} is no method: {error}", "make it a frozen dataclass, a subclass of benchbase.Method with a name and select()") \
-            from None
+        todo = "make it a frozen dataclass, a subclass of benchbase.Method with a name and select()"
+        raise BenchError(f"{path}:{name} is no method: {error}", todo) from None
     return Offer("methods", cls.name, cls, file.name, None, None, source)
 
 

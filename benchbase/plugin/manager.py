@@ -37,7 +37,7 @@ class Plugins:
 
     loaded: Loaded
     gathered: dict[str, tuple[Offer, ...]] = field(default_factory=dict, repr=False)
-    failed: dict[tuple[str, str], Broken] = field(default_factory=dict, repr=False)
+    failed: dict[tuple[str, str, str], Broken] = field(default_factory=dict, repr=False)
 
     def offers(self, kind: str) -> list[Offer]:
         """All offers of a kind (methods, models, datasets, protocols, metrics, executors, suites, budgets), plugin by plugin."""
@@ -186,7 +186,7 @@ class Plugins:
         return None
 
     def _fail(self, plugin: Plugin, hook: str, error: BaseException) -> None:
-        self.failed.setdefault((plugin.name, hook), Broken(plugin.name, plugin.distribution, last_line(error)))
+        self.failed.setdefault((str(plugin.distribution), plugin.name, hook), Broken(plugin.name, plugin.distribution, last_line(error)))
 
     def _unknown(self, noun: str, name: str, known: Mapping[str, Any]) -> BenchError:
         """The error for a name that nobody offers; who might have offered it, had it loaded, is named."""

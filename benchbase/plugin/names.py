@@ -73,8 +73,8 @@ def with_params(cls: type, params: Mapping[str, str]) -> Any:
         raise
     except Exception as error:
         said = ",".join(f"{k}={v}" for k, v in params.items())
-        raise BenchError(f"{name}[{said}] cannot be made: {type(error).__name__}: {error}".splitlines()[0], f"`bench show {name}` lists its parameters") \
-            from error
+        what = f"{name}[{said}] cannot be made: {type(error).__name__}: {error}".splitlines()[0]
+        raise BenchError(what, f"`bench show {name}` lists its parameters") from error
 
 
 def _default(field: Field[Any]) -> Any:
@@ -85,7 +85,8 @@ def _kind(cls: type, field: Field[Any]) -> Any:
     """The type of a field; that of its default where the annotation names what only a type checker imports."""
     owner = next(c for c in reversed(cls.__mro__) if vars(c).get("__dataclass_fields__", {}).get(field.name) is field)
     try:
-        return typing.get_type_hints(type(cls.__name__, (), {"__annotations__": {field.name: field.type}, "__module__": owner.__module__}))[field.name]
+        alone = type(cls.__name__, (), {"__annotations__": {field.name: field.type}, "__module__": owner.__module__})
+        return typing.get_type_hints(alone)[field.name]
     except Exception:  # noqa: BLE001 -- whatever an annotation's text may raise
         default = _default(field)
         return str if default in (MISSING, None) else type(default)

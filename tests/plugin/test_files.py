@@ -97,7 +97,8 @@ def test_workers_resolve_it_again(mine):
 
 @pytest.mark.parametrize(("text", "words"), [
     ("./none.py:Mine", ["there is no file", "check the path"]), ("./mine.py:Min", ["class in mine.py: 'Min'", "'Mine'"]),
-    ("./mine.py", ["which method", "mine.py:Mine"]), ("./mine.py:helper", ["helper is no method", "no subclass"]), ("./mine.py:Nameless", ["has no name"]),
+    ("./mine.py", ["which method", "mine.py:Mine"]), ("./mine.py:helper", ["helper is no method", "no subclass"]),
+    ("./mine.py:Nameless", ["has no name"]),
     ("./mine.py:Selection", ["no subclass"]), ("./mine.py:Mine[frist=1]", ["'frist'", "'first'"]), ("./folder.py:Mine", ["there is no file"])])
 def test_what_is_wrong_with_the_name(mine, text, words):
     (mine.parent / "folder.py").mkdir()
@@ -107,7 +108,8 @@ def test_what_is_wrong_with_the_name(mine, text, words):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    ("import nobody_has_this", ["ModuleNotFoundError", "nobody_has_this", "line 1"]), ("x = 1\nraise ValueError('one\\ntwo')", ["ValueError: one", "line 2"]),
+    ("import nobody_has_this", ["ModuleNotFoundError", "nobody_has_this", "line 1"]),
+    ("x = 1\nraise ValueError('one\\ntwo')", ["ValueError: one", "line 2"]),
     ("def f(:\n", ["SyntaxError", "line 1"]), ("raise SystemExit(1)", ["SystemExit"]), ("\0", ["does not run"]), ("\xff", ["does not run"])])
 def test_a_file_that_does_not_run(mine, content, words):
     mine.write_bytes(content.encode("latin-1"))

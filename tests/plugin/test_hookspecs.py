@@ -34,12 +34,14 @@ def offering(hook: str, function: object) -> Plugins:
 
 
 def test_the_hooks_are_those_of_the_contract():
-    assert HOOKS == sorted(["bench_methods", "bench_models", "bench_datasets", "bench_protocols", "bench_metrics", "bench_budgets", "bench_open_model",
+    assert HOOKS == sorted(["bench_methods", "bench_models", "bench_datasets", "bench_protocols", "bench_metrics", "bench_budgets",
+                            "bench_open_model",
                             "bench_executors", "bench_commands", "bench_suites", "bench_stage_done"])
     assert {hook for hook, _ in KINDS.values()} == set(HOOKS) - {"bench_open_model", "bench_commands", "bench_stage_done"}
 
 
-@pytest.mark.parametrize(("kind", "name"), [("methods", "every-other"), ("models", "tiny-net"), ("datasets", "stripes"), ("protocols", "scratch-half"),
+@pytest.mark.parametrize(("kind", "name"),
+                         [("methods", "every-other"), ("models", "tiny-net"), ("datasets", "stripes"), ("protocols", "scratch-half"),
                                             ("metrics", "agreement"), ("budgets", "gentle"), ("executors", "backwards"), ("suites", "quick")])
 def test_the_example_is_an_offer(kind, name):
     hook = KINDS[kind][0]

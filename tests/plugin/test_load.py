@@ -1,7 +1,6 @@
 """Entry points of really installed packages, each loaded by itself."""
 from __future__ import annotations
 
-import importlib
 import json
 
 import pytest
@@ -16,15 +15,6 @@ loaded = load(None)
 print(json.dumps({"plugins": [[p.name, p.distribution, p.version] for p in loaded.plugins],
                   "broken": {b.plugin: [b.distribution, b.error] for b in loaded.broken}}))
 """
-
-
-@pytest.fixture
-def on_path(installed, monkeypatch):
-    """Puts installed packages on this process's path."""
-    def put(*names):
-        monkeypatch.syspath_prepend(str(installed(*names)))
-        importlib.invalidate_caches()
-    return put
 
 
 def test_the_first_party_plugins_load():
@@ -76,7 +66,9 @@ def test_a_hook_is_called_for_one_plugin_alone(on_path, capsys):
 
 
 @pytest.mark.parametrize(("error", "line"), [
-    (ValueError("one\ntwo"), "ValueError: one"), (KeyError(), "KeyError"), (BenchError("what", "todo"), "BenchError: what"), (SystemExit(2), "SystemExit: 2"),
-    (json.JSONDecodeError("bad", "x", 0), "JSONDecodeError: bad: line 1 column 1 (char 0)"), (OSError(2, "gone", "/a.b.c"), "FileNotFoundError: [Errno 2] gone: '/a.b.c'")])
+    (ValueError("one\ntwo"), "ValueError: one"), (KeyError(), "KeyError"), (BenchError("what", "todo"), "BenchError: what"),
+    (SystemExit(2), "SystemExit: 2"),
+    (json.JSONDecodeError("bad", "x", 0), "JSONDecodeError: bad: line 1 column 1 (char 0)"),
+    (OSError(2, "gone", "/a.b.c"), "FileNotFoundError: [Errno 2] gone: '/a.b.c'")])
 def test_last_line(error, line):
     assert last_line(error) == line

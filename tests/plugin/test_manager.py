@@ -1,7 +1,6 @@
 """Names looked up through really installed plugins."""
 from __future__ import annotations
 
-import importlib
 import json
 from types import ModuleType
 
@@ -20,14 +19,6 @@ def plugins() -> Plugins:
     return load_plugins(["benchbase"])
 
 
-@pytest.fixture
-def on_path(installed, monkeypatch):
-    def put(*names):
-        monkeypatch.syspath_prepend(str(installed(*names)))
-        importlib.invalidate_caches()
-    return put
-
-
 def of(**hooks) -> Plugins:
     """One plugin with the given hooks."""
     module = ModuleType("one")
@@ -38,9 +29,11 @@ def of(**hooks) -> Plugins:
 def test_everything_of_the_contract_is_offered(plugins):
     names = {kind: {o.name for o in plugins.offers(kind)} for kind in ("methods", "models", "datasets", "protocols", "executors", "budgets")}
     assert {"l1-norm", "thinet", "random", "uniform"} <= names["methods"]
-    assert {"vgg11", "vgg13", "vgg16", "vgg19", "vgg19-bias", "vgg-digits", "resnet-digits"} | {f"resnet{n}" for n in (20, 32, 44, 56, 110)} <= names["models"]
+    assert {"vgg11", "vgg13", "vgg16", "vgg19", "vgg19-bias", "vgg-digits", "resnet-digits"} <= names["models"]
+    assert {f"resnet{depth}" for depth in (20, 32, 44, 56, 110)} <= names["models"]
     assert {"digits", "digits-iid", "cifar10", "cifar100", "imagefolder", "synthetic"} <= names["datasets"]
-    assert {"one-shot", "finetune", "finetune-matched", "scratch-e", "scratch-b", "scratch-b-cap2", "scratch-matched", "unpruned-long"} <= names["protocols"]
+    assert {"one-shot", "finetune", "finetune-matched", "scratch-e", "scratch-b", "scratch-b-cap2", "scratch-matched",
+            "unpruned-long"} <= names["protocols"]
     assert {"serial", "processes"} <= names["executors"] and {"vgg16-a", "resnet56-b", "thinet-50"} <= names["budgets"]
     assert plugins.broken == () and all(o.doc for kind in names for o in plugins.offers(kind))
     assert all(o.paper for o in plugins.offers("methods"))
@@ -56,7 +49,8 @@ def test_data_sets_with_a_path(plugins):
     found = plugins.dataset("imagefolder:/data/flowers[size=32,name=flowers32]").value
     assert (found.path, found.size, found.name) == ("/data/flowers", 32, "flowers32")
     assert plugins.dataset("synthetic[size=16]").value.shape == (1, 16, 16)
-    for text, word in (("digits:/data", "takes no path"), ("imagefolder:/a[path=/b]", "two paths"), ("dgits", "'digits'"), ("dgits:/x", "unknown dataset 'dgits'")):
+    for text, word in (("digits:/data", "takes no path"), ("imagefolder:/a[path=/b]", "two paths"), ("dgits", "'digits'"),
+                       ("dgits:/x", "unknown dataset 'dgits'")):
         with pytest.raises(BenchError) as caught:
             plugins.dataset(text)
         assert word in str(caught.value)
@@ -64,13 +58,15 @@ def test_data_sets_with_a_path(plugins):
 
 def test_models_by_both_spellings_and_by_library(plugins):
     assert plugins.model("vgg-digits").__name__ == plugins.model("vgg_digits").__name__ == vgg_digits.__name__
-    assert [plugins.model_name(n) for n in ("vgg_digits", "vgg-digits", "timm:a_b", "nobody_knows")] == ["vgg-digits", "vgg-digits", "timm:a_b", "nobody_knows"]
+    spelled = {"vgg_digits": "vgg-digits", "vgg-digits": "vgg-digits", "timm:a_b": "timm:a_b", "nobody_knows": "nobody_knows"}
+    assert {name: plugins.model_name(name) for name in spelled} == spelled
     assert plugins.model("torchvision:resnet18")(7).fc.out_features == 7
 
 
 @pytest.mark.parametrize(("ask", "what", "todo"), [
     (lambda p: p.method("thinnet"), "unknown method 'thinnet'", "'thinet'"), (lambda p: p.method("l1_norm"), "unknown method", "'l1-norm'"),
-    (lambda p: p.model("vgg61"), "unknown model 'vgg61'", "'vgg16'"), (lambda p: p.model("torchvision:resnet81"), "torchvision has no model", "resnet18"),
+    (lambda p: p.model("vgg61"), "unknown model 'vgg61'", "'vgg16'"),
+    (lambda p: p.model("torchvision:resnet81"), "torchvision has no model", "resnet18"),
     (lambda p: p.model("elsewhere:x"), "unknown model 'elsewhere:x'", "known"), (lambda p: p.protocol("scratch"), "unknown protocol", "scratch-"),
     (lambda p: p.executor("serail"), "unknown executor", "'serial'"), (lambda p: p.budget("vgg16-z"), "unknown budget", "'vgg16-a'"),
     (lambda p: p.offers("method"), "unknown kind", "'methods'"), (lambda p: p.offer("suites", "x"), "unknown suite 'x'", "no plugin offers any"),
@@ -85,7 +81,8 @@ def test_budgets_in_every_form(plugins, tmp_path):
     (tmp_path / "mine.yaml").write_text("ratios: {'features.*': 0.25}\n")
     assert plugins.budget(0.5) == plugins.budget("0.5") == Budget(ratio=0.5) and plugins.budget({"macs": 0.5}) == plugins.budget("macs=0.5")
     assert plugins.budget("vgg16-a") == plugins.budgets()["vgg16-a"] and plugins.budget("vgg16-a").label == "vgg16-a"
-    assert plugins.budget(str(tmp_path / "mine.yaml")) == Budget(ratios={"features.*": 0.25}) and plugins.budget(str(tmp_path / "mine.yaml")).label == "mine"
+    mine = plugins.budget(str(tmp_path / "mine.yaml"))
+    assert mine == Budget(ratios={"features.*": 0.25}) and mine.label == "mine"
     assert plugins.budget(Budget(params=0.5)) == Budget(params=0.5)
 
 
@@ -95,7 +92,8 @@ def test_a_name_that_a_broken_plugin_may_have_had(on_path):
     with pytest.raises(BenchError) as caught:
         plugins.method("import-error")
     assert "plugin import-error (bench-broken) failed to load: ModuleNotFoundError: No module named 'a_library_that_nobody_has'" in caught.value.todo
-    assert {(b.plugin, b.error) for b in plugins.broken} >= {("raises", "ValueError: no data today"), ("nonsense", "TypeError: int '42' is no subclass of benchbase.Method")}
+    assert {(b.plugin, b.error) for b in plugins.broken} >= {("raises", "ValueError: no data today"),
+                                                             ("nonsense", "TypeError: int '42' is no subclass of benchbase.Method")}
     assert plugins.protocol("as-base").start == "fresh", "a plugin's other hooks are as good as before"
     assert plugins.method("survivor[offset=1]").value.offset == 1 and plugins.method("thinet") and plugins.dataset("digits")
 
@@ -120,15 +118,15 @@ def test_a_clash_names_both_packages_and_leaves_other_kinds_alone(on_path):
     for ask in (lambda: plugins.method("thinet"), lambda: plugins.offers("methods"), lambda: plugins.method("l1-norm")):
         with pytest.raises(BenchError) as caught:
             ask()
-        assert "'l1-norm'" in caught.value.what and "bench-clashing (plugin l1-again)" in caught.value.what and "benchbase (plugin l1-norm)" in caught.value.what
+        assert all(word in caught.value.what for word in ("'l1-norm'", "bench-clashing (plugin l1-again)", "benchbase (plugin l1-norm)"))
     assert plugins.dataset("digits") and plugins.model("vgg16") and plugins.broken == ()
     assert load_plugins(["bench-clashing"]).method("l1-norm").offer.distribution == "bench-clashing"
 
 
 def test_a_stranger_is_as_good_as_anyone(installed, python):
     code = ("import json; from benchbase.plugin.manager import load_plugins; p = load_plugins(); found = p.method('geometric-median');"
-            "print(json.dumps([found.offer.distribution, found.offer.version, found.offer.doc, p.model('plain_cnn').__name__, p.dataset('gratings').value.shape]));"
-            "import sys; sys.exit('torch' in sys.modules)")
+            "print(json.dumps([found.offer.distribution, found.offer.version, found.offer.doc, p.model('plain_cnn').__name__,"
+            "p.dataset('gratings').value.shape])); import sys; sys.exit('torch' in sys.modules)")
     done = python("-c", code, path=installed("stranger"))
     assert done.returncode == 0, done.stderr
     distribution, version, doc, model, shape = json.loads(done.stdout)
@@ -151,7 +149,7 @@ def test_open_model_hooks_that_are_wrong():
 
 def test_commands_and_observers_that_are_wrong():
     cli = click.Group("bench", commands=[click.Command("run")])
-    taken, raising, odd = of(bench_commands=lambda cli: [click.Command("run")]), of(bench_commands=lambda cli: 1 / 0), of(bench_commands=lambda cli: [3])
+    taken, raising, odd = (of(bench_commands=hook) for hook in (lambda cli: [click.Command("run")], lambda cli: 1 / 0, lambda cli: [3]))
     with pytest.raises(BenchError, match="two plugins offer the verb 'run': benchbase and somewhere"):
         taken.commands(cli)
     for plugins in (raising, odd):

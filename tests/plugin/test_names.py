@@ -50,7 +50,8 @@ def test_doctests():
 
 @pytest.mark.parametrize(("text", "name", "params"), [
     ("thinet", "thinet", {}), (" thinet [ images = 64 , refit=false ] ", "thinet", {"images": "64", "refit": "false"}), ("thinet[]", "thinet", {}),
-    ("a[x=1,2,y=]", "a", {"x": "1,2", "y": ""}), ("a[x=b=c]", "a", {"x": "b=c"}), ("imagefolder:/d/a b[size=32]", "imagefolder:/d/a b", {"size": "32"}),
+    ("a[x=1,2,y=]", "a", {"x": "1,2", "y": ""}), ("a[x=b=c]", "a", {"x": "b=c"}),
+    ("imagefolder:/d/a b[size=32]", "imagefolder:/d/a b", {"size": "32"}),
     ("imagefolder:/d/a[1][size=32]", "imagefolder:/d/a[1]", {"size": "32"}), ("./m.py:My[a-b=1]", "./m.py:My", {"a-b": "1"}), ("", "", {})])
 def test_parse_name(text, name, params):
     assert parse_name(text) == (name, params)
@@ -70,7 +71,8 @@ def test_what_is_written_is_read(params):
 
 
 def test_each_type_is_read_from_text():
-    said = {"count": "-7", "rate": "1e-3", "on": "False", "label": "a=b", "kind": "3", "limit": "9", "older": "none", "layers": "1, 2,3", "either": "x",
+    said = {"count": "-7", "rate": "1e-3", "on": "False", "label": "a=b", "kind": "3", "limit": "9", "older": "none", "layers": "1, 2,3",
+            "either": "x",
             "path": "/tmp"}
     assert with_params(Thing, said) == Thing(-7, 1e-3, False, "a=b", 3, 9, None, (1, 2, 3), "x", "/tmp")
     assert with_params(Thing, {"older": "2", "either": "5", "limit": "None"}) == Thing(older=2.0, either=5)
@@ -78,7 +80,8 @@ def test_each_type_is_read_from_text():
 
 
 @pytest.mark.parametrize(("params", "words"), [
-    ({"counts": "1"}, ["parameter of thing 'counts'", "'count'"]), ({"count": "1.5"}, ["thing[count=1.5]", "whole number"]), ({"count": ""}, ["whole number"]),
+    ({"counts": "1"}, ["parameter of thing 'counts'", "'count'"]), ({"count": "1.5"}, ["thing[count=1.5]", "whole number"]),
+    ({"count": ""}, ["whole number"]),
     ({"rate": "nan"}, ["finite"]), ({"rate": "inf"}, ["finite"]), ({"on": "yes"}, ["true or false"]), ({"kind": "sof"}, ["sof", "soft"]),
     ({"layers": "1,x"}, ["whole number"]), ({"limit": "few"}, ["whole number"]), ({"table": "a"}, ["cannot be given as text"]),
     ({"derived": "1"}, ["'derived'"])])
@@ -101,6 +104,7 @@ def test_what_the_constructor_says():
 
 
 def test_params_are_the_fields_that_count():
-    assert params_of(Thing(count=4, path="/home")) == {"count": 4, "rate": 0.5, "on": True, "label": "plain", "kind": "soft", "limit": None, "older": None,
+    assert params_of(Thing(count=4, path="/home")) == {"count": 4, "rate": 0.5, "on": True, "label": "plain", "kind": "soft", "limit": None,
+                                                       "older": None,
                                                        "layers": (), "either": 1, "table": {}}
     assert params_of(Thing) == params_of(Thing()) and params_of(Needs) == {"unreadable": 4} and params_of(object()) == {}

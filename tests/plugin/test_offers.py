@@ -48,15 +48,19 @@ class Anonymous:
     ("methods", [cls(name="./x")], "'./x'"), ("methods", [cls(name="a:b")], "'a:b'"), ("methods", [cls(name=property(lambda self: "x"))], "property"),
     ("methods", [cls(select=...)], "does not define select"), ("methods", [cls(granularity="filter")], "granularity is 'filter'"),
     ("methods", [cls(target="user")], "target"), ("methods", [cls(scope="some")], "scope"), ("methods", [cls(dataclassed={})], "not frozen"),
-    ("methods", [cls(__init__=lambda self, a=1: None)], "no dataclass"), ("methods", [cls(__annotations__={"images": "int"}, images=3)], "no dataclass"),
-    ("methods", [Dataset], "no subclass of benchbase.Method"), ("models", [3], "no function"), ("models", [lambda n, in_channels=3: None], "<lambda>"),
+    ("methods", [cls(__init__=lambda self, a=1: None)], "no dataclass"),
+    ("methods", [cls(__annotations__={"images": "int"}, images=3)], "no dataclass"),
+    ("methods", [Dataset], "no subclass of benchbase.Method"), ("models", [3], "no function"),
+    ("models", [lambda n, in_channels=3: None], "<lambda>"),
     ("models", [train], "does not take (num_classes, in_channels=3)"), ("models", ["vgg16"], "no function"), ("datasets", [cls()], "no subclass"),
     ("datasets", [cls(Dataset, load=...)], "neither load"), ("datasets", [cls(Dataset, shape=...)], "shape"),
-    ("datasets", [cls(Dataset, num_classes=...)], "num_classes"), ("datasets", [cls(Dataset)()], "no subclass"), ("protocols", [train], "no benchbase.Protocol"),
+    ("datasets", [cls(Dataset, num_classes=...)], "num_classes"), ("datasets", [cls(Dataset)()], "no subclass"),
+    ("protocols", [train], "no benchbase.Protocol"),
     ("protocols", [Protocol("a", "somewhere", train)], "start"), ("protocols", [Protocol("a", "fresh", 3)], "train"),
     ("protocols", [Protocol("", "fresh", train)], "the name ''"), ("metrics", [Flips], "no instance"),
     ("metrics", [type("M", (Metric,), {"name": "m", "better": "up"})()], "better"), ("metrics", [type("M", (Metric,), {})()], "the name ''"),
-    ("executors", [Anonymous], "no object"), ("executors", [Anonymous()], "the name ''"), ("suites", ["/nowhere/x.yaml"], "/nowhere"), ("suites", [3], "int"),
+    ("executors", [Anonymous], "no object"), ("executors", [Anonymous()], "the name ''"), ("suites", ["/nowhere/x.yaml"], "/nowhere"),
+    ("suites", [3], "int"),
     ("budgets", ["/nowhere/x.yaml"], "cannot read /nowhere/x.yaml")])
 def test_nonsense_is_said_in_words(kind, returned, words):
     with pytest.raises((TypeError, ValueError, OSError, BenchError)) as caught:
@@ -85,7 +89,8 @@ def test_files_are_offered_by_what_they_hold(tmp_path):
     (tmp_path / "ours.yaml").write_text("a: {ratio: 0.5, model: vgg16, source: here}\nb: {macs: 0.25}\n")
     (tmp_path / "quick.yaml").write_text("# Quick.\nseeds: 0\n")
     a, b = offers_of("budgets", HERE, [tmp_path / "ours.yaml"])
-    assert (a.name, a.value.ratio, a.value.label, a.doc) == ("a", 0.5, "a", "vgg16: here") and (b.name, b.value.macs, b.value.label) == ("b", 0.25, "b")
+    assert (a.name, a.value.ratio, a.value.label, a.doc) == ("a", 0.5, "a", "vgg16: here")
+    assert (b.name, b.value.macs, b.value.label) == ("b", 0.25, "b")
     (suite,) = offers_of("suites", HERE, [str(tmp_path / "quick.yaml")])
     assert (suite.name, suite.value, suite.doc) == ("quick", Path(tmp_path / "quick.yaml"), "Quick.")
 

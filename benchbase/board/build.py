@@ -40,24 +40,26 @@ def build(leaderboard: str | Path) -> list[Path]:
                          "name one, or make one with `bench run --leaderboard`")
     records, repeats, failures = _read(folder)
     made = tables(records, failures, repeats)
-    texts = {"README.md": markdown.render(made), "index.json": index(made, [*records, *repeats], failures)}
+    texts = {"README.md": markdown.render(made), "index.json": index(made, records, repeats, failures)}
     for name, text in texts.items():
         write_text(folder.parent / name, text)
     return [folder.parent / name for name in texts]
 
 
-def index(made: Sequence[Table], records: Iterable[Record], failures: Iterable[Failure]) -> str:
-    """index.json: the tables, and one line for each record and failure with what it says in short and where it lies."""
+def index(made: Sequence[Table], records: Iterable[Record], repeats: Iterable[Record], failures: Iterable[Failure]) -> str:
+    """index.json: the tables, and one line for each record, reproduction and failure with what it says in short and where it lies."""
     from benchbase.values.record import path_of
 
     def line(item: Any, **more: Any) -> dict[str, Any]:
         return {"folder": path_of(item).parent.as_posix(), "key": item.key, "dataset": item.dataset.name, "model": item.model,
                 "method": item.method.name, "budget": item.budget.get("name", ""), "protocol": item.protocol, "seed": item.seed, **more}
 
-    done = [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started) for r in records]
-    lost = [line(f, kind=f.kind) for f in failures]
-    body = {"records": sorted(map(_compact, done)), "failures": sorted(map(_compact, lost)), "tables": map(_compact, to_json(made)["tables"])}
-    parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in body.items()]
+    def told(items: Iterable[Record]) -> list[dict[str, Any]]:
+        return [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started) for r in items]
+
+    body = {"records": told(records), "reproductions": told(repeats), "failures": [line(f, kind=f.kind) for f in failures]}
+    ordered = {name: map(_compact, sorted(lines, key=_place)) for name, lines in body.items()}
+    parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in (*ordered.items(), ("tables", map(_compact, to_json(made)["tables"])))]
     return "{\n" + ",\n".join(['"protocol_version": 1', *parts]) + "\n}\n"
 
 
@@ -69,6 +71,10 @@ def _read(path: Path) -> tuple[list[Record], list[Record], list[Failure]]:
     first = {r.key: r for r in found}  # of one key the last: <key>.1.json comes before <key>.json in the order of paths
     counts = {id(r) for r in first.values()}
     return list(first.values()), [r for r in found if id(r) not in counts], [] if path.is_file() else load_failures(path)
+
+
+def _place(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return *(line[name] for name in ("folder", "budget", "protocol", "seed", "key")), line.get("started", ""), line.get("final", "")
 
 
 def _compact(value: Any) -> str:

@@ -70,6 +70,9 @@ def test_the_file_without_a_number_is_the_record_whatever_the_dates_say(tmp_path
         write(record(right=right, final=sha(n), started="2020-01-01T00:00:00Z"), tmp_path)
     (table,) = load(tmp_path)
     assert table.rows[0].entry("finetune").values == ((0, pytest.approx(85000 / 898)),) and table.rows[0].repeats == 11
+    build(tmp_path)
+    index = json.loads(derived(tmp_path)["index.json"])
+    assert [r["top1"] for r in index["records"]] == [pytest.approx(85000 / 898, abs=1e-5)] and len(index["reproductions"]) == 11
 
 
 @pytest.mark.parametrize("where", ["", "v1", "v1/records"])

@@ -58,6 +58,11 @@ def test_epochs_and_sizes_vary_with_the_seed():
     assert got.size.speedup == pytest.approx(3.0) and got.size.compression == pytest.approx(140 / (280 / 3))
 
 
+def test_the_dense_controls_say_nothing_of_the_pruned_network():
+    got = row([record(), record(protocol="unpruned-long", seed=1, width=64, architecture__masks=sha("none"))])
+    assert got.size.params == Spread(70_000, 70_000, 70_000) and got.kind == "structured" and got.goal.achieved.mean == 0.5
+
+
 def test_weight_rows_count_what_is_not_zero_and_stand_apart():
     masked = {"architecture__masks": sha("mask"), "architecture__shapes": {}, "architecture__widths": {}, "kept": {}}
     from benchbase.values.architecture import Architecture

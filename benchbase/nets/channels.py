@@ -20,6 +20,7 @@ class Channels:
 
     uses: (parameter or buffer, dimension, nodes).  written: (layer, nodes) of layers that write channels, in the order they run.
     added: nodes that went through an addition of two activations.  gates: nodes that multiply others, one value for many positions.
+    picked: nodes that a gather takes from a stream.
     """
 
     count: int = 0
@@ -29,6 +30,7 @@ class Channels:
     written: list[tuple[str, Ids]] = field(default_factory=list)
     added: list[Ids] = field(default_factory=list)
     gates: list[Ids] = field(default_factory=list)
+    picked: list[Ids] = field(default_factory=list)
 
     def new(self, entries: int) -> Ids:
         """Nodes that nothing else is tied to yet."""

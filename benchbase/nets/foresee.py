@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchbase.nets.net import Net, private_copy
-from benchbase.nets.solve import check_share, in_scope, resolve, shapes, size
+from benchbase.nets.solve import check_share, in_scope, resolve, scope_of, shapes, size
 from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
 
@@ -39,7 +39,7 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     """
     macs, params = size(trace, model, (), {})
     dense = Cost(params, macs, params, macs)
-    scope = budget.scope or method.scope
+    scope = scope_of(budget, method.scope, trace.groups)
     groups = in_scope(trace.groups, scope) if method.granularity == "channel" else trace.groups
     if method.target != "predefined" or method.granularity != "channel":
         return Foreseen(budget, None, {}, dense, None)

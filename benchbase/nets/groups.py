@@ -24,8 +24,8 @@ class Group:
     """Channels that go together.
 
     name: the first layer that writes them.  width: how many there are.  inner: written by one layer (gates aside) and never added to
-    others, as between the convolutions of a residual block.  producers: the layers that write them, in the order they run: paths of
-    modules, or of a parameter that belongs to no layer.
+    others, as between the convolutions of a residual block; what a gather picks of a stream that others share is not inner.
+    producers: the layers that write them, in the order they run: paths of modules, or of a parameter that belongs to no layer.
     """
 
     name: str
@@ -53,12 +53,12 @@ def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
     label = channels.components()
     reasons = _reasons(channels, label)
     writers = _writers(channels, label)
-    added = {int(c) for ids in channels.added for c in label[ids]}
+    shared = {int(c) for ids in (*channels.added, *channels.picked) for c in label[ids]}
     alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     touched = _touched(channels, label, reasons)
     for component, uses in touched.items():
         if component in writers:
-            signature = (*((key, len(at)) for key, at in uses.items()), component in added)
+            signature = (*((key, len(at)) for key, at in uses.items()), component in shared)
             alike[signature].append(component)
     found = sorted((members for members in alike.values() if len(members) > 1), key=lambda members: (min(writers[members[0]]), members[0]))
     gates = {int(i) for ids in channels.gates for i in ids}
@@ -71,7 +71,7 @@ def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
         names[layers[0]] += 1
         name = layers[0] if names[layers[0]] == 1 else f"{layers[0]}#{names[layers[0]]}"
         uses = tuple(Use(tensor, dim, np.array([touched[c][tensor, dim] for c in members])) for tensor, dim in touched[members[0]])
-        groups.append(Group(name, len(members), uses, len(own) == 1 and members[0] not in added, tuple(layers)))
+        groups.append(Group(name, len(members), uses, len(own) == 1 and members[0] not in shared, tuple(layers)))
     return tuple(groups), _pins(channels, label, reasons)
 
 

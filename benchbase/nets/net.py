@@ -47,25 +47,38 @@ class Net:
     steps: int = 0
 
     def producer(self, group: Group) -> nn.Module | Raw:
-        """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`."""
+        """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`. A group that starts
+        at a gather has the gather, which has no weight: what it picks is written elsewhere, for others too."""
         return self._owner(group.producers[0])
 
     def filters(self, group: Group) -> Tensor:
-        """What writes each channel: (width, entries), the rows of the first producer's weight, whatever its layout."""
-        weight, use = self.producer(group).weight, _written(group, group.producers[0])
-        assert use is not None
-        at = torch.as_tensor(use.at, device=weight.device)
-        return weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
+        """What each channel is made of: (width, entries), the rows of the first producer's weight, whatever its layout. Of a group that
+        starts at a gather the kernels that its first reader has for each channel: they are all that belongs to the choice.
+
+        Raises BenchError, kind "not_applicable", where no layer does either.
+        """
+        use, layer = next(iter([*self.writers(group), *self.consumers(group)]), (None, None))
+        if use is None or layer is None:
+            raise BenchError(f"no layer's weight tells the channels of {group.name} apart", "leave that group whole", kind="not_applicable")
+        at = torch.as_tensor(use.at, device=layer.weight.device)
+        return layer.weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
 
     def writers(self, group: Group) -> list[tuple[Use, nn.Module | Raw]]:
         """The layers that write the group's channels, in the order they run, each with the use that says where in its `weight`:
         `use.at` (width, entries) along `use.dim`."""
-        return [(use, self._owner(name)) for name in group.producers if (use := _written(group, name)) is not None]
+        found = [(name, use, self._owner(name)) for name in group.producers if (use := _written(group, name)) is not None]
+        return [(use, layer) for name, use, layer in found if use.tensor != name or isinstance(layer, Raw)]  # not: a bare buffer of indices
 
     def norm(self, group: Group) -> nn.Module | None:
         """The first batch or instance norm over the group's channels, or None."""
         owners = (self._module(use.tensor.rpartition(".")[0]) for use in group.uses)
         return next((m for m in owners if isinstance(m, NORMS)), None)
+
+    def norms(self, group: Group) -> list[tuple[Use, nn.Module]]:
+        """All batch and instance norms with scales over the group's channels, in the order of the network's parameters, each with the use
+        that says where in its `weight`: `use.at` (width, entries)."""
+        found = ((use, self._module(use.tensor.removesuffix(".weight"))) for use in group.uses if use.tensor.endswith(".weight"))
+        return [(use, module) for use, module in found if isinstance(module, NORMS)]
 
     def consumers(self, group: Group) -> list[tuple[Use, nn.Module | Raw]]:
         """The layers that read the group's channels, each with the use that says where: `use.at` (width, entries) along `use.dim`."""
@@ -118,9 +131,12 @@ class Net:
 
     def _owner(self, name: str) -> nn.Module | Raw:
         module = self._module(name)
-        if module is not None and isinstance(getattr(module, "weight", None), Tensor):
+        if module is not None:
             return module
-        return Raw(name, self.model.get_parameter(name))
+        path, _, leaf = name.rpartition(".")
+        owner = self.model.get_submodule(path)
+        parameter = owner._parameters.get(leaf)
+        return owner if parameter is None else Raw(name, parameter)  # without a parameter: a bare buffer of indices, and whose it is
 
 
 def _written(group: Group, producer: str) -> Use | None:

@@ -121,14 +121,10 @@ def _device(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def _scope(method: Method, budget: Budget) -> str:
-    return budget.scope or method.scope
-
-
 def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, seed: int, trace: Trace, tuner: Any) -> Chosen:
     """The method's verified choice on a private copy in eval mode, whose weights it may have edited."""
     twin = private_copy(model).eval()
-    scope = _scope(method, budget)
+    scope = solve.scope_of(budget, method.scope, trace.groups)
     groups = tuple(g for g in trace.groups if scope == "all" or g.inner)
     if method.granularity == "channel":
         groups = solve.in_scope(trace.groups, scope)

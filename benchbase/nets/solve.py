@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 TOLERANCE = 0.02  # of the dense total
 
 
+def scope_of(budget: Budget, default: str, groups: Sequence[Group]) -> str:
+    """The budget's own scope, else `default`, the method's: "inner" means all groups on a network that has no inner one (a DenseNet,
+    where layers only pick their channels of the shared stream)."""
+    return budget.scope or (default if any(g.inner for g in groups) else "all")
+
+
 def in_scope(groups: Sequence[Group], scope: str) -> tuple[Group, ...]:
     """The groups a budget speaks of. "inner": one producer and no addition; "all": every group.
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from benchbase.errors import BenchError
+from benchbase.nets.foresee import foresee
 from benchbase.nets.gather import ChannelSelect
+from benchbase.nets.graph import read
 from benchbase.nets.method import Method
 from benchbase.nets.prune import prune
 from benchbase.nets.rebuild import build
+from benchbase.values.budget import Budget
 from benchbase.values.selection import Selection
 
 
@@ -47,3 +52,26 @@ def test_the_indices_are_kept_and_rebuilt():
     assert torch.equal(again.eval()(x), pruned.model(x))
     assert pruned.architecture.digest != prune(model, Odd(), 0.5, example=x).architecture.__class__(
         "Block", 5, (3, 8, 8), shapes=pruned.architecture.shapes, selects={"pick": (0, 3, 5, 7)}).digest
+
+
+@dataclass(frozen=True)
+class Largest(Method):
+    """Its default scope is inner."""
+
+    name: ClassVar[str] = "largest"
+
+    def select(self, net, data, budget):
+        return Selection({g.name: sorted(net.filters(g).abs().sum(1).topk(budget.keep(g)).indices.tolist()) for g in net.groups})
+
+
+def test_without_inner_groups_a_method_works_on_all_unless_told_otherwise():
+    model, x = Block(), torch.randn(2, 3, 8, 8)
+    assert [(g.name, g.inner) for g in read(model, x).groups] == [("pick", False)]
+    best = model.conv.weight.detach().abs().sum((0, 2, 3)).topk(4).indices.sort().values.tolist()
+    pruned = prune(model, Largest(), 0.5, example=x)
+    assert pruned.architecture.selects == {"pick": tuple(best)} and pruned.report["equivalence"] < 1e-5
+    assert foresee(model, Largest(), Budget(ratio=0.5), read(model, x)).widths == {"pick": 4}
+    for call in (lambda b: prune(model, Largest(), b, example=x), lambda b: foresee(model, Largest(), b, read(model, x))):
+        with pytest.raises(BenchError, match="scope 'inner'") as error:
+            call(Budget(ratio=0.5, scope="inner"))
+        assert error.value.kind == "not_applicable"

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchbase.errors import BenchError
+from benchbase.nets.gather import ChannelSelect
 from benchbase.nets.graph import read
 from benchbase.nets.net import Net, Raw, private_copy
 from benchbase.values.budget import Budget
@@ -100,3 +101,49 @@ def test_a_copy_shares_nothing_and_takes_what_torch_refuses():
     with pytest.raises(BenchError, match="cannot be copied"):
         private_copy(model)
     model.file.close()
+
+
+class Picking(nn.Module):
+    """A stream of eight channels, a block that picks its own of them, and one that picks by a bare buffer of indices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.select, self.bn1 = nn.Conv2d(3, 8, 3, padding=1), ChannelSelect(8), nn.BatchNorm2d(8)
+        self.conv1, self.bn2, self.conv2 = nn.Conv2d(8, 6, 3, padding=1), nn.BatchNorm2d(6), nn.Conv2d(6, 8, 3, padding=1)
+        self.register_buffer("chosen", torch.arange(8))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = x + self.conv2(functional.relu(self.bn2(self.conv1(functional.relu(self.bn1(self.select(x)))))))
+        return self.head(x.index_select(1, self.chosen).mean((2, 3)))
+
+
+def test_a_group_that_starts_at_a_gather():
+    model = Picking().eval()
+    trace = read(model, torch.randn(2, 3, 6, 6))
+    net = Net(model, trace, torch.Generator(), trace.groups)
+    picked, inside, last = net.groups
+    assert [(g.name, g.width, g.inner) for g in net.groups] == [("select", 8, False), ("conv1", 6, True), ("chosen", 8, False)]
+    assert net.producer(picked) is model.select and net.producer(inside) is model.conv1 and net.producer(last) is model
+    assert net.writers(picked) == [] == net.writers(last) and [m for _, m in net.writers(inside)] == [model.conv1]
+    assert torch.equal(net.filters(picked), model.conv1.weight.transpose(0, 1).reshape(8, -1))
+    assert torch.equal(net.filters(inside), model.conv1.weight.reshape(6, -1)) and torch.equal(net.filters(last), model.head.weight.T)
+    assert net.norm(picked) is model.bn1 and net.norm(inside) is model.bn2 and net.norm(last) is None
+    [(use, norm)] = net.norms(picked)
+    assert norm is model.bn1 and use.tensor == "bn1.weight" and use.at.tolist() == [[i] for i in range(8)]
+    assert [m for _, m in net.consumers(picked)] == [model.conv1]
+
+
+def test_all_norms_of_a_stream():
+    model = nn.ModuleDict({"conv1": nn.Conv2d(3, 4, 1), "bn1": nn.BatchNorm2d(4), "conv2": nn.Conv2d(4, 4, 1), "bn2": nn.BatchNorm2d(4),
+                           "bn3": nn.BatchNorm2d(4, affine=False), "head": nn.Linear(4, 2)}).eval()
+
+    def forward(x):
+        x = model["bn1"](model["conv1"](x))
+        return model["head"]((x + model["bn2"](model["conv2"](model["bn3"](x)))).mean((2, 3)))
+    model.forward = forward
+    trace = read(model, torch.randn(2, 3, 6, 6))
+    [group] = trace.groups
+    net = Net(model, trace, torch.Generator(), trace.groups)
+    assert [m for _, m in net.norms(group)] == [model["bn1"], model["bn2"]] and net.norm(group) is model["bn1"]

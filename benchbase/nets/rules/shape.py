@@ -83,6 +83,7 @@ def gather(call: Call) -> Layout:
     x[dim] = index[0] if call.nodes["index"] in call.names else None
     if x[dim] is not None:
         call.channels.written.append((call.names[call.nodes["index"]].removesuffix(".index"), x[dim]))
+        call.channels.picked.append(x[dim])
     return x
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import sys
 import traceback
@@ -105,8 +106,8 @@ def _register(hooks: pluggy.PluginManager, module: Any, name: str) -> None:
         own = {caller.name for caller in hooks.get_hookcallers(module) or ()}
         known = [name for name in vars(hookspecs) if name.startswith("bench_")]
         for hook in sorted(own - set(known)):
-            error = unknown("hook", hook, known)
-            raise TypeError(f"{error.what}: {error.todo}")
+            near = difflib.get_close_matches(hook, known, n=1)
+            raise TypeError(f"unknown hook {hook!r}{f', did you mean {near[0]!r}?' if near else ''}")
         for hook in known:
             if hasattr(module, hook) and hook not in own:
                 raise TypeError(f"{hook} is not marked with @benchbase.hookimpl")

@@ -1,6 +1,7 @@
 """The plugins that were loaded, passed down as a value: names looked up, offers listed, what is broken said."""
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -190,11 +191,15 @@ class Plugins:
 
     def _unknown(self, noun: str, name: str, known: Mapping[str, Any]) -> BenchError:
         """The error for a name that nobody offers; who might have offered it, had it loaded, is named."""
-        error = unknown(noun, name, known)
-        maybe = [f"plugin {b.plugin} ({b.distribution}) failed to load: {b.error}" for b in self.broken]
+        error, broken = unknown(noun, name, known), self.broken
+        alike = [b for b in broken if len(broken) == 1 or difflib.get_close_matches(name, [b.plugin, str(b.distribution)])]
+        maybe = [f"plugin {b.plugin} ({b.distribution}) failed to load: {b.error}" for b in alike]
+        if others := [b.plugin for b in broken if b not in alike]:
+            maybe.append(f"plugins that failed to load (`bench list` says why): {', '.join(others)}")
         if self.loaded.left_out:
-            maybe.append(f"BENCH_PLUGINS leaves out {', '.join(self.loaded.left_out[:10])}")
-        return BenchError(error.what, "; ".join([error.todo if known else "no plugin offers any", *maybe]))
+            maybe.append(f"BENCH_PLUGINS leaves out {', '.join(self.loaded.left_out)}")
+        listed = error.todo if known else "no plugin offers any"
+        return BenchError(error.what, "; ".join([listed, *maybe] if listed.startswith("did you mean") else [*maybe, listed]))
 
 
 def load_plugins(only: Iterable[str] | None = None) -> Plugins:

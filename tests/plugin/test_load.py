@@ -30,9 +30,8 @@ def test_one_that_fails_takes_nothing_down(installed, python):
     assert seen["broken"] == {
         "import-error": ["bench-broken", "ModuleNotFoundError: No module named 'a_library_that_nobody_has'"],
         "no-module": ["bench-broken", "ModuleNotFoundError: No module named 'broken_plugins.not_there'"], "exits": ["bench-broken", "SystemExit: 3"],
-        "unknown-hook": ["bench-broken", seen["broken"]["unknown-hook"][1]],
+        "unknown-hook": ["bench-broken", "TypeError: unknown hook 'bench_metods', did you mean 'bench_methods'?"],
         "unmarked": ["bench-broken", "TypeError: bench_methods is not marked with @benchbase.hookimpl"]}
-    assert seen["broken"]["unknown-hook"][1].startswith("TypeError: unknown hook 'bench_metods': did you mean 'bench_methods'")
     names = [name for name, _, _ in seen["plugins"]]
     assert ["geometric-median", "bench-stranger", "0.3.0"] in seen["plugins"] and ["healthy", "bench-broken", "1.0"] in seen["plugins"]
     assert {"l1-norm", "vgg"} <= set(names) and names == sorted(names)
@@ -56,8 +55,9 @@ def test_one_that_is_not_installed():
 def test_a_hook_is_called_for_one_plugin_alone(on_path, capsys):
     on_path("broken")
     loaded = load(["benchbase", "healthy"])
-    assert [p.name for p in loaded.having("bench_methods")] == ["healthy", "l1-norm", "random", "thinet", "uniform"]
-    plugin = next(loaded.having("bench_methods"))
+    names = [p.name for p in loaded.having("bench_methods")]
+    assert names == sorted(names) and {"healthy", "l1-norm", "thinet"} <= set(names) and not {"vgg", "digits", "executors"} & set(names)
+    plugin = next(p for p in loaded.having("bench_methods") if p.name == "healthy")
     assert [m.name for m in loaded.call(plugin, "bench_methods")] == ["survivor"]
     said = capsys.readouterr()
     assert said.out == "" and "this must not reach stdout" in said.err

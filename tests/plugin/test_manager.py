@@ -92,6 +92,7 @@ def test_a_name_that_a_broken_plugin_may_have_had(on_path):
     with pytest.raises(BenchError) as caught:
         plugins.method("import-error")
     assert "plugin import-error (bench-broken) failed to load: ModuleNotFoundError: No module named 'a_library_that_nobody_has'" in caught.value.todo
+    assert "unmarked" in caught.value.todo and "bench list" in caught.value.todo and "TypeError" not in caught.value.todo
     assert {(b.plugin, b.error) for b in plugins.broken} >= {("raises", "ValueError: no data today"),
                                                              ("nonsense", "TypeError: int '42' is no subclass of benchbase.Method")}
     assert plugins.protocol("as-base").start == "fresh", "a plugin's other hooks are as good as before"

@@ -141,3 +141,31 @@ class Unsteady(Method):
 
     def select(self, net, data, budget):
         return Selection()
+
+
+@dataclass(frozen=True)
+class Tuned(Method):
+    """Trains after each group; leaves in `log` what the channels it has removed look like then."""
+
+    epochs: int = 1
+    said: bool = True
+    log: str = field(default="", metadata={"identity": False})
+    name = "tuned"
+
+    @property
+    def tunes(self):
+        return self.said
+
+    def select(self, net, data, budget):
+        kept = {}
+        for group in net.groups:
+            kept[group.name] = tuple(range(budget.keep(group)))
+            net.zero(group, kept[group.name])
+            before = [p.clone() for p in net.model.parameters()]
+            net.tune(self.epochs, kept)
+            gone = [net.filters(g)[len(kept[g.name]):].abs().sum().item() for g in net.groups if g.name in kept]
+            moved = sum(int((a != b).sum()) for a, b in zip(before, net.model.parameters(), strict=True))
+            if self.log:
+                with Path(self.log).open("a") as file:
+                    file.write(f"{sum(gone)} {moved > 0} {net.model.training}\n")
+        return Selection(kept)

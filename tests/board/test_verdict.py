@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
-from benchbase.board.stats import Interval
+from benchbase.board.stats import Interval, paired_t
 from benchbase.board.verdict import ENOUGH, LITTLE, MATTER, SCRATCH, UNDECIDED, WORDS, Verdict, delta_of, judge, word_of
 
 E = 1e-9
@@ -78,3 +79,17 @@ def test_each_reason_alone_withholds_the_word(change, reason):
 
 def test_reasons_add_up():
     assert len(judge(Interval(0.8, 0.6, 1.0, 3), 0.5, None, 1, ("x",)).reasons) == 4
+
+
+@pytest.mark.parametrize("n", [5, 10])
+@pytest.mark.parametrize(("truth", "wrong"), [(0.5, {MATTER, ENOUGH}), (0.0, {MATTER, LITTLE, SCRATCH}), (-0.5, {MATTER, LITTLE, ENOUGH})])
+def test_a_wrong_word_is_rare(n, truth, wrong):
+    """At the edge of a claim the interval lies beyond it in 2.5 % of all sweeps on either side."""
+    rng = random.Random(f"{n} {truth}")
+    repeats, words = 3000, []
+    for _ in range(repeats):
+        scratch = [rng.gauss(90, 1) for _ in range(n)]
+        gap = paired_t([s + rng.gauss(truth, 0.2) for s in scratch], scratch)
+        words.append(word_of(gap.low, gap.high, 0.5))
+    assert sum(w == MATTER for w in words) / repeats < 0.035
+    assert sum(w in wrong for w in words) / repeats < (0.035 if truth == -0.5 else 0.065)

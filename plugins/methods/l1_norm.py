@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from benchbase import Method, Selection, hookimpl
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from ._scores import filter_norms, largest
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,7 @@ class L1Norm(Method):
 
     def select(self, net: Any, data: Any, budget: Any) -> Selection:
         """The largest filters of each group, as many as the budget keeps."""
-        return Selection({g.name: largest(net.filters(g).detach().double().abs().sum(1), budget.keep(g)) for g in net.groups})
-
-
-def largest(scores: Tensor, count: int) -> tuple[int, ...]:
-    """Indices of the `count` largest of `scores` (n,), ascending; of equal ones the later."""
-    order = scores.argsort(stable=True).tolist()
-    return tuple(sorted(order[len(order) - count:]))
+        return Selection({g.name: largest(filter_norms(net, g, 1), budget.keep(g)) for g in net.groups})
 
 
 @hookimpl

@@ -3,8 +3,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchbase.errors import BenchError
+
+if TYPE_CHECKING:
+    from benchbase.flow.settings import Settings
 
 
 def existing(path: Path) -> Path:
@@ -29,7 +33,9 @@ def check_writable(what: str, path: Path, todo: str) -> None:
         raise BenchError(f"cannot write the {what}: {why}", todo)
 
 
-def check_run_folders(store: Path, leaderboard: Path) -> None:
-    """Raise BenchError unless a run can store its stages and write its records."""
-    check_writable("store", store, "make it writable, or name another folder with --store")
-    check_writable("leaderboard", leaderboard / "v1" / "records", "make it writable, or name another folder with --leaderboard")
+def check_run_folders(settings: Settings) -> None:
+    """Raise BenchError unless a run can store its stages and write its records. Data need no writable folder, where they are there."""
+    check_writable("store", settings.store, "make it writable, or name another folder with --store")
+    check_writable("leaderboard", settings.leaderboard / "v1" / "records", "make it writable, or name another folder with --leaderboard")
+    if not existing(settings.data).is_dir():
+        raise BenchError(f"no data folder: {existing(settings.data)} is not a folder", "name another one with --data")

@@ -91,7 +91,8 @@ def suite_path(source: str, plugins: Plugins) -> Path:
         return path
     offered = plugins.suites()
     if source not in offered:
-        raise unknown("suite", source, offered, "" if offered else "give the path of a YAML file; no plugin offers a suite")
+        method = source.partition("[")[0] in {offer.name for offer in plugins.offers("methods")}
+        raise unknown("suite", source, offered, f"did you mean --method {source}?" if method else "" if offered else "give the path of a YAML file")
     return Path(offered[source])
 
 

@@ -48,7 +48,7 @@ def report(suite: Suite, settings: Settings, plugins: Plugins, as_json: bool) ->
     from benchbase.cli.forecast import forecast
     from benchbase.flow.run import plan_suite
 
-    check_run_folders(settings.store, settings.leaderboard)
+    check_run_folders(settings)
     made = plan_suite(suite, settings, plugins)
     ahead = forecast(made, settings.store, settings.jobs)
     if as_json:
@@ -73,9 +73,16 @@ def text(made: Plan, ahead: Forecast) -> str:
     lines = [count(made.cells, "cell"), *columns(rows)]
     if again := shared(made):
         lines.append(f"{count(again, 'training')} shared by several cells or protocols")
-    lines.append(f"to train: {most}{said['macs_to_run']:.3g} multiply-adds")
-    lines.append(f"time: {'unknown: no stage of this kind has run here yet' if ahead.seconds is None else 'about ' + seconds_text(ahead.seconds)}")
-    lines.append(f"disk: {'unknown: no stage of this kind has run here yet' if ahead.bytes is None else 'about ' + bytes_text(ahead.bytes)}"
-                 f"; {bytes_text(ahead.free)} free")
-    lines += [f"not applicable: {cell}: {reason}" for cell, reason in made.refused]
+    if any(not e.cached for e in made.entries):
+        lines += [f"to train: {most}{said['macs_to_run']:.3g} multiply-adds", *outlook(ahead)]
+    else:
+        lines.append("everything is in the store: nothing to run")
+    lines += [f"refused: {cell}: {reason}" for cell, reason in made.refused]
     return "\n".join(lines)
+
+
+def outlook(ahead: Forecast) -> tuple[str, str]:
+    """Time and disk, as far as they can be foreseen."""
+    unknown = "unknown, no stage of this plan has run here yet"
+    return (f"time: {unknown if ahead.seconds is None else 'about ' + seconds_text(ahead.seconds)}",
+            f"disk: {unknown if ahead.bytes is None else 'about ' + bytes_text(ahead.bytes)}; {bytes_text(ahead.free)} free")

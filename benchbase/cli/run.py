@@ -54,7 +54,7 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
         from benchbase.cli.plan import report as report_plan
 
         return report_plan(asked, settings, plugins, as_json)
-    check_run_folders(settings.store, settings.leaderboard)
+    check_run_folders(settings)
     limit = parse_duration(time_limit) if time_limit else None
     with limited(limit), progress(quiet) as seen:
         from benchbase.flow.run import run_suite

@@ -17,7 +17,7 @@ from benchbase.plugin.names import params_of
 from benchbase.values.architecture import Architecture
 from benchbase.values.budget import Budget
 from benchbase.values.digest import canonical
-from benchbase.values.protocol import Protocol
+from benchbase.values.protocol import Metric, Protocol
 from benchbase.values.recipe import Recipe, recipe_of
 from benchbase.values.record import scrub
 from benchbase.values.spec import Suite
@@ -98,6 +98,7 @@ class Cell:
     protocols: tuple[Protocol, ...]
     seed: int
     offer: Any = None
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def label(self) -> str:
@@ -121,8 +122,9 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     _no_twins("protocol", suite.protocols, suite.protocols)
     _no_twins("model", suite.models, models)
     _no_twins("data set", suite.datasets, datasets)
+    metrics = tuple(plugins.metrics())
     works = [_work(model, dataset, suite, tools) for dataset, model in product(datasets, models)]
-    return [Cell(method.value, work, budget, protocols, seed, method.offer)
+    return [Cell(method.value, work, budget, protocols, seed, method.offer, metrics)
             for work, budget, method, seed in product(works, budgets, methods, suite.seeds)]
 
 

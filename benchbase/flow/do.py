@@ -153,7 +153,7 @@ def as_failure(error: Exception, what: str) -> BenchError:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return BenchError(f"out of memory: {what}", "use a smaller batch, or a device with more memory", "oom")
     text = str(error).splitlines()[0] if str(error) else ""
-    kind = "method_error" if what.split()[0] in ("resolve", "prune", "method", "protocol") else "infra_error"
+    kind = "method_error" if what.split()[0] in ("resolve", "prune", "gauge", "method", "protocol") else "infra_error"
     return BenchError(f"{what} failed: {type(error).__name__}: {text}"[:500], "its record in failed/ says where", kind, tail(error))
 
 

@@ -1,8 +1,8 @@
 """One cell, from the dense network to one outcome a protocol. Reads as the paper's protocol; `do` decides what has to run."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchbase.errors import BenchError
@@ -80,7 +80,8 @@ class Ready:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One protocol of a cell, done: what a record is written from. architecture: of the row's network."""
+    """One protocol of a cell, done: what a record is written from. architecture: of the row's network.  gauged: by name, what plugins'
+    metrics say of it, or how they failed."""
 
     protocol: Protocol
     ready: Ready
@@ -89,6 +90,7 @@ class Outcome:
     final: Done
     measured: Done
     recalibrated: Done | None = None
+    gauged: Mapping[str, Done | BenchError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,21 @@ def follow(protocol: Protocol, ready: Ready, run: dict[str, Any], do: Callable[.
                    masks=None if dense else mask_file(pruned), code=cell.work.code or None, after=None if inherits else unknown_yet(protocol, ready), **run)
     measured = do(stages.measure, label, architecture=architecture, weights=final, **run)
     again = do(stages.measure, label, architecture=architecture, weights=final, recalibrate=True, **run) if protocol.recalibrates else None
-    return Outcome(protocol, ready, architecture, recipe, final, measured, again)
+    return Outcome(protocol, ready, architecture, recipe, final, measured, again, gauged(ready, label, architecture, final, run, do))
+
+
+def gauged(ready: Ready, label: str, architecture: Any, final: Any, run: dict[str, Any], do: Callable[..., Any]) -> dict[str, Any]:
+    """What each metric says of a final network. One that fails takes nothing else of the row with it."""
+    found: dict[str, Any] = {}
+    for metric in ready.cell.metrics:
+        try:
+            found[metric.name] = do(stages.gauge, f"{metric.name}, {label}", metric=identified(metric), architecture=architecture, weights=final,
+                                    dense=ready.cell.work.dense, plain=ready.base.plain, **run)
+        except BenchError as error:
+            if error.kind == "usage":
+                raise
+            found[metric.name] = error
+    return found
 
 
 def callback_of(cell: Cell, target: Target) -> Any:

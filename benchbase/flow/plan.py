@@ -90,7 +90,7 @@ class Plan:
         """As the document of `bench plan --json`."""
         entries = [{"kind": e.kind, "key": e.key, "label": e.label, "cached": e.cached, "asked": e.asked, "exact": e.exact,
                     "epochs": e.epochs, "macs": e.macs} for e in self.entries]
-        return {"cells": self.cells, "stages": {kind: self.count(kind) for kind in ("train", "prune", "measure")}, "at_most": self.at_most,
+        return {"cells": self.cells, "stages": {kind: self.count(kind) for kind in ("train", "prune", "measure", "gauge")}, "at_most": self.at_most,
                 "macs_to_run": sum(e.macs for e in self.entries if not e.cached),
                 "refused": [{"cell": cell, "reason": reason} for cell, reason in self.refused], "entries": entries}
 

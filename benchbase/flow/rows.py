@@ -59,12 +59,13 @@ def network(outcome: Outcome) -> dict[str, Any]:
     ready, protocol, dense = outcome.ready, outcome.protocol, outcome.protocol.start == "unpruned"
     pruned, base, positions = ready.pruned.info, ready.base, ready.target.positions
     again = outcome.recalibrated.info if outcome.recalibrated else {}
+    extra = {name: done.info["value"] for name, done in outcome.gauged.items() if isinstance(done, Done)}
     report, achieved = pruned["report"], pruned["report"]["achieved"]
     return {
         "scratch_epochs": None if protocol.start == "inherited" else {"formula": protocol.formula, "ratio": ready.ratio, "cap": protocol.cap},
         "architecture": outcome.architecture.to_json(), "kept": {} if dense else compact(pruned["kept"]),
         "metrics": {**measured(outcome.measured, positions), "epochs": outcome.recipe.epochs, "top1_bn": again.get("top1"),
-                    "loss_bn": again.get("loss"), "equivalence": None if dense else report["equivalence"]},
+                    "loss_bn": again.get("loss"), "extra": extra, "equivalence": None if dense else report["equivalence"]},
         "asked": ready.cell.budget.to_json(), "achieved": dict.fromkeys(achieved, 0.0) if dense else achieved,
         "rescued": [] if dense else report["rescued"], "test_images": outcome.measured.info["images"], "correct": outcome.measured.info["correct"],
         "unpruned": measured(base.measured, positions),

@@ -96,7 +96,7 @@ class Bench:
 
         def report(whole: bool = True) -> CellReport:
             told, paths = zip(*failed) if failed else ((), ())
-            return CellReport(cell.label, tuple(records), told, tuple(events), paths, whole)
+            return CellReport(cell.label, tuple(records), told, tuple(events), tuple(p for p in paths if p), whole)
 
         try:
             for outcome in experiment(cell, self.machine, do):
@@ -104,6 +104,8 @@ class Bench:
                     failed.append(self.failed(cell, outcome.error, outcome.protocol))
                 else:
                     records.append(record_of(cell, outcome, self.machine, shared or {}, self.leaderboard))
+                    failed += [((f"metric {name}, {outcome.protocol.name}: {cell.label}", error.kind, error.what), None)
+                               for name, error in outcome.gauged.items() if isinstance(error, BenchError)]
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(str(stop), report(whole=False)) from None
         except Exception as error:

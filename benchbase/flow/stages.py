@@ -1,14 +1,16 @@
-"""The four kinds of stage: resolve a budget, train, prune, measure. Each fills a folder and tells of it.
+"""The kinds of stage: resolve a budget, train, prune, measure, gauge by a plugin's metric. Each fills a folder and tells of it.
 
 torch is imported when a stage runs, so that planning from a warm store stays quick.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchbase.errors import BenchError
 from benchbase.flow.cells import DataRef, Identified
 from benchbase.flow.do import Stage
 from benchbase.flow.environment import made_with
@@ -44,7 +46,7 @@ def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: 
     model, trace = tools.traced(architecture)
     seen = foresee(model, method.value, budget, trace)
     gathers = {f"{name}.index" for name, module in model.named_modules() if isinstance(module, ChannelSelect)}
-    known = seen.shapes is not None and not gathers & set(seen.shapes)
+    known = seen.shapes is not None and not gathers & set(seen.shapes) and not seen.budget.reads
     shape = replace(architecture, shapes=seen.shapes, widths=seen.widths).to_json() if known else None
     info = {"budget": seen.budget.to_json(), "architecture": shape, "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned),
             "positions": [list(pair) for pair in trace.positions]}
@@ -129,6 +131,32 @@ def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights:
     return digest(info), info
 
 
+def _gauge(tools: Tools, folder: Path, *, metric: Identified, architecture: Architecture, weights: Done, dense: Architecture, plain: Done,
+           data: DataRef, machine: Any) -> Made:
+    """What a plugin's metric says of a trained network, beside the unpruned one: a finite number."""
+    import torch
+
+    machine.prepare()
+    model, base = (tools.load(a, w.folder / WEIGHTS).to(machine.device).eval() for a, w in ((architecture, weights), (dense, plain)))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        value = metric.value.measure(model, Trial(base, tools.data(data.dataset)))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BenchError(f"it measured {value!r}, which is no finite number", "this is an error of the metric: tell its author", "method_error")
+    return digest(float(value)), {"value": float(value)}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a metric may look at. dense: the unpruned network, in eval mode on the device of the batches."""
+
+    dense: Any
+    data: Any
+
+    def batches(self, batch_size: int = 256) -> Iterator[Any]:
+        """The test split: normalised images and labels, every image once, the last batch short."""
+        return self.data._held_out(batch_size)
+
+
 class Calibration:
     """Batches of the training split for a method: shuffled by the seed, unaugmented, again from the start at each iteration.
 
@@ -148,3 +176,4 @@ resolve = Stage("resolve", 1, _resolve, cheap=True)
 train = Stage("train", 1, _train)
 prune = Stage("prune", 1, _prune)
 measure = Stage("measure", 1, _measure)
+gauge = Stage("gauge", 1, _gauge)

@@ -28,7 +28,7 @@ from benchbase.values.record_fields import Failure, Record, scrub
 
 MAX_BYTES = 32 << 20
 SCHEMA = Path(__file__).with_name("record.schema.json")
-VOLATILE = ("latency_ratio",)  # of the metrics: time, not arithmetic
+VOLATILE = ("latency_ratio", "extra")  # of the metrics: time, and what plugins that happen to be installed measure
 MAX_REPRODUCTIONS = 10_000
 Kind = TypeVar("Kind", Record, Failure)
 

@@ -11,7 +11,9 @@ from benchbase.flow.run import open_suite, plan_suite, run_suite, who_shares
 from benchbase.flow.rows import LARGE, compact, key_in
 from benchbase.flow.store import Store
 from benchbase.nets.weights import read_weights
+from benchbase.plugin.manager import load_plugins
 from benchbase.values.digest import digest
+from benchbase.values.protocol import Metric
 from benchbase.values.record import consistent, load_failures, load_records
 
 IMAGES = 64
@@ -162,3 +164,49 @@ def test_the_callers_random_numbers_play_no_part(settings, tiny):
     torch.manual_seed(2)
     second = run_suite(tiny(protocols=("finetune",)), settings(rerun="all"))
     assert first.records == second.records and second.trained == 2
+
+
+class Agreement(Metric):
+    """How often a network says what the unpruned one says, in percent."""
+
+    name, unit = "agreement", "%"
+
+    def measure(self, model, evaluation):
+        assert not (model.training or evaluation.dense.training or torch.is_grad_enabled())
+        same = [(model(x).argmax(1) == evaluation.dense(x).argmax(1), y) for x, y in evaluation.batches(25)]
+        assert [len(y) for _, y in same] == [25, 7]
+        return 100 * float(torch.cat([s for s, _ in same]).float().mean())
+
+
+class Nonsense(Agreement):
+    name = "nonsense"
+
+    def measure(self, model, evaluation):
+        return float("nan")
+
+
+class Measuring:
+    """The plugins, with metrics."""
+
+    def __init__(self, plugins, *metrics):
+        self.plugins, self.own = plugins, metrics
+
+    def __getattr__(self, name):
+        return getattr(self.plugins, name)
+
+    def metrics(self):
+        return list(self.own)
+
+
+def test_metrics_of_plugins_and_one_that_fails(settings, tiny, read):
+    suite, plugins = tiny(protocols=("one-shot", "unpruned-long")), load_plugins()
+    sweep = run_suite(suite, settings(), Measuring(plugins, Agreement(), Nonsense()))
+    rows = read(settings().leaderboard)
+    assert sweep.exit_code == 1 and len(rows) == 2  # the rows stand, without the number that could not be had
+    assert [(cell.partition(",")[0], kind, "nan" in what) for cell, kind, what in sweep.failures] == [("metric nonsense", "method_error", True)] * 2
+    assert not list(settings().leaderboard.rglob("failed"))
+    for row in rows.values():
+        assert list(row["metrics"]["extra"]) == ["agreement"] and 0 < row["metrics"]["extra"]["agreement"] <= 100
+    again = run_suite(suite, settings(), Measuring(plugins, Agreement()))
+    assert again.exit_code == 0 and not [e for e in again.reports[0].events if not e.cached] and again.records == sweep.records
+    assert run_suite(suite, settings(), plugins).records == sweep.records  # a metric more or less is no other result

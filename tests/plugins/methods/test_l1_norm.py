@@ -1,16 +1,13 @@
 """l1-norm against what the authors' own scripts keep, and against the definition."""
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 import yaml
+from golden import EXAMPLE, conv_shapes, decided, golden, traced, weighted
 from torch import nn
 
-from benchbase.nets.prune import prune
+from benchbase.nets.prune import prune, prune_network
 from benchbase.values.budget import budget_of
 from benchbase_plugins.budgets import bench_budgets
 from benchbase_plugins.methods.l1_norm import L1Norm, largest
@@ -18,45 +15,24 @@ from benchbase_plugins.models.resnet import resnet56, resnet110
 from benchbase_plugins.models.vgg import vgg16
 
 MODELS = {"vgg16": vgg16, "resnet56": resnet56, "resnet110": resnet110}
-GOLDEN = {k: v for k, v in json.loads((Path(__file__).parents[2] / "data" / "golden_l1norm.json").read_text()).items() if k}
+GOLDEN = golden("l1norm")
 NAMED = {name: data for path in bench_budgets() for name, data in yaml.safe_load(path.read_text()).items()}
 EPOCHS = {"vgg16-a": 243, "resnet56-a": 178, "resnet56-b": 220, "resnet110-a": 190, "resnet110-b": 260}  # Scratch-B in the paper
-
-
-def weighted(name: str, seed: int) -> nn.Module:
-    """The model with the weights of the golden rule: convolution i and batch norm i drawn from [seed, 0, i] and [seed, 1, i]."""
-    model, counts = MODELS[name](10).eval(), [0, 0]
-    with torch.no_grad():
-        for module in model.modules():
-            kind = 0 if isinstance(module, nn.Conv2d) else 1 if isinstance(module, nn.BatchNorm2d) else None
-            if kind is not None:
-                i = counts[kind]
-                drawn = np.random.default_rng([seed, kind, i]).standard_normal(tuple(module.weight.shape), dtype=np.float32)
-                module.weight.copy_(torch.from_numpy(drawn * np.float32(1 + i % 3) if kind == 0 else drawn))
-                counts[kind] += 1
-    return model
-
-
-def decided(code: int | str) -> list[int]:
-    """The channels in one entry of the golden file."""
-    if isinstance(code, int):
-        return list(range(code))
-    bits = int(code, 16)
-    return [c for c in range(bits.bit_length()) if bits >> c & 1]
 
 
 @pytest.mark.parametrize("seed", [11, 12])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_authors_decisions(name, seed):
-    golden, model = GOLDEN[name], weighted(name.partition("-")[0], seed)
-    pruned = prune(model, L1Norm(), budget_of(NAMED[name], name), example=torch.zeros(2, 3, 32, 32))
+    theirs, build = GOLDEN[name], MODELS[name.partition("-")[0]]
+    model = weighted(build(10), seed)
+    pruned = prune_network(model, L1Norm(), budget_of(NAMED[name], name), None, EXAMPLE, trace=traced(build))
     suffix = "" if name.startswith("vgg") else ".conv1"
     layers = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.endswith(suffix) and n != "conv1"]
     kept = {n: list(pruned.selection.kept[n]) for n in layers}
-    assert kept == dict(zip(layers, map(decided, golden["kept"][str(seed)]), strict=True))
-    assert sum(p.numel() for p in pruned.model.parameters()) == golden["params"] == pruned.report["params"]["pruned"]
+    assert kept == dict(zip(layers, map(decided, theirs["kept"][str(seed)]), strict=True))
+    assert sum(p.numel() for p in pruned.model.parameters()) == theirs["params"] == pruned.report["params"]["pruned"]
     shapes = [list(m.weight.shape) for m in pruned.model.modules() if isinstance(m, nn.Conv2d)]
-    assert shapes == [shape for times, shape in golden["conv_shapes"] for _ in range(times)]
+    assert shapes == conv_shapes(theirs["conv_shapes"])
     macs = pruned.report["macs"]
     assert int(160 * macs["dense"] / macs["pruned"]) == EPOCHS[name]
 

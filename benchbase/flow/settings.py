@@ -19,7 +19,6 @@ class Settings:
     jobs: int = 1
     executor: str = ""
     rerun: str = ""
-    time_limit: float | None = None
 
 
 def settings_of(store: str | None = None, data: str | None = None, leaderboard: str | None = None, **rest: object) -> Settings:

@@ -66,18 +66,18 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
 
     loaded = tools.data(data.dataset)
     machine.prepare()
-    kept = tools.tensors(masks.path) if masks else None
+    kept, guessed = tools.tensors(masks.path) if masks else None, ()
     if start is not None:
         model = tools.load(architecture, start.folder / WEIGHTS)
     else:
         init = seed_of(seed, "init", architecture.model) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
-        model = tools.fresh(architecture, init, kept)
+        model, guessed = tools.fresh(architecture, init, kept)
     done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
                   checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)),
                   net=callback and live(tools, architecture, model, recipe.epochs * loaded.steps(recipe.batch_size), seed))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
     return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
-                  **made_with(machine)}
+                  "guessed": list(guessed), **made_with(machine)}
 
 
 def live(tools: Tools, architecture: Architecture, model: Any, steps: int, seed: int) -> Any:

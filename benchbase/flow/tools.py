@@ -55,15 +55,16 @@ class Tools:
         return digest(sorted(sources - {""})) if sources - {""} else ""
 
     def fresh(self, architecture: Architecture, seed: int, masks: Any = None) -> Any:
-        """The network of `architecture` with fresh weights drawn from `seed`."""
-        from benchbase.nets.rebuild import build
-        return build(architecture, seed=seed, masks=masks, open_model=self.open)
+        """The network of `architecture` with fresh weights drawn from `seed`, and the names of weights whose initialiser is not known."""
+        from benchbase.nets.rebuild import rebuild
+        made = rebuild(architecture, seed, masks, open_model=self.open)
+        return made.model, made.guessed
 
     def traced(self, architecture: Architecture) -> tuple[Any, Any]:
         """The network of `architecture` with weights of no meaning, and its Trace; read once a process (ResNet-56: 6 s)."""
         if architecture.digest not in self.traces:
             from benchbase.nets.graph import read
-            model = self.fresh(architecture, seed=0)
+            model, _ = self.fresh(architecture, seed=0)
             self.traces[architecture.digest] = model, read(model, self.example(architecture))
         return self.traces[architecture.digest]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from benchbase.nets.cost import cost
 from benchbase.nets.net import Net
 from benchbase.nets.solve import size
 from benchbase.training.loop import train_
@@ -18,7 +19,7 @@ from benchbase.values.recipe import Recipe
 
 @dataclass(frozen=True)
 class Tuner:
-    """What `Net.tune` calls. spent: epochs, images and multiply-adds of all trainings, as if channels removed so far were gone."""
+    """What `Net.tune` calls. spent: epochs, images and multiply-adds of all trainings, as if channels and weights removed so far were gone."""
 
     recipe: Recipe
     data: Any
@@ -27,15 +28,20 @@ class Tuner:
     machine: Any
     spent: dict[str, int] = field(default_factory=lambda: {"epochs": 0, "images": 0, "macs": 0, "calls": 0})
 
-    def __call__(self, net: Net, epochs: int, kept: Mapping[str, Sequence[int]]) -> None:
+    def __call__(self, net: Net, epochs: int, kept: Mapping[str, Sequence[int]], masks: Mapping[str, torch.Tensor]) -> None:
         """Fine-tune net.model in place by the recipe over `epochs` epochs; it stays on its device and in its mode."""
         home = next(net.model.parameters()).device
         seeds = Seeds(seed_of(self.seed, "tune", self.spent["calls"]), self.fingerprint)
+        held = masks_of(net, kept)
+        held |= {name: mask.cpu() & held.get(name, mask.cpu()) for name, mask in masks.items()}
         try:
-            done = train_(net.model, replace(self.recipe, epochs=epochs), self.data, seeds, self.machine, masks=masks_of(net, kept))
+            done = train_(net.model, replace(self.recipe, epochs=epochs), self.data, seeds, self.machine, masks=held)
         finally:
             net.model.to(home)
-        macs, _ = size(net.trace, net.model, net.groups, {name: len(stay) for name, stay in kept.items()})
+        if masks:
+            macs = cost(net.trace, dict(net.model.named_parameters())).macs_nonzero
+        else:
+            macs, _ = size(net.trace, net.model, net.groups, {name: len(stay) for name, stay in kept.items()})
         for name, more in (("epochs", epochs), ("images", done.images), ("macs", TRAIN_FACTOR * done.images * macs), ("calls", 1)):
             self.spent[name] += more
 

@@ -202,7 +202,8 @@ class Record(_Cell):
     """One protocol of one cell with one seed.
 
     kept: group -> channels that stay, or its digest when large.  asked, achieved: the budget, and what came of it as fractions removed.
-    rescued: layers that the budget would have emptied, and that kept their best channel.
+    rescued: layers that the budget would have emptied, and that kept their best channel.  guessed: weights of a fresh start whose
+    initialiser is not known, so that they were drawn from a dense network and rescaled.
     correct: one bit a test image (`pack_bits`).  unpruned: the plain base.  sparse_base: the method's own base, if it trains one.
     shared_with: keys of records whose final training is the same.  supersedes: key of the record this one corrects.
     """
@@ -215,6 +216,7 @@ class Record(_Cell):
     asked: Facts
     achieved: Numbers
     rescued: tuple[Name, ...] = ()
+    guessed: tuple[Name, ...] = ()
     test_images: Annotated[int, Field(ge=1, le=1 << 26)]
     correct: Annotated[str, Field(max_length=1 << 24, pattern=r"^[A-Za-z0-9+/=]+$")]
     unpruned: NetMetrics

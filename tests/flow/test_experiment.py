@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from benchbase.flow.plan import Planner
 from benchbase.flow.run import open_suite, plan_suite, run_suite, who_shares
@@ -196,6 +197,32 @@ class Measuring:
 
     def metrics(self):
         return list(self.own)
+
+
+class Bare(nn.Module):
+    """Initialised by nothing that can be recognised."""
+
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.conv, self.next, self.head = nn.Conv2d(channels, 8, 3), nn.Conv2d(8, 6, 3), nn.Linear(6, classes)
+        with torch.no_grad():
+            self.next.weight.copy_(torch.randn(6, 8, 3, 3).sign() * 0.1)
+
+    def forward(self, x):
+        return self.head(self.next(self.conv(x).relu()).relu().mean((2, 3)))
+
+
+class Handing(Measuring):
+    """The plugins, with one model more."""
+
+    def model(self, name):
+        return (lambda num_classes, in_channels=3: Bare(num_classes, in_channels)) if name == "bare" else self.plugins.model(name)
+
+
+def test_weights_whose_initialiser_is_not_known_are_named(settings, tiny, read):
+    sweep = run_suite(tiny(models=("bare",), protocols=("finetune", "scratch-e")), settings(), Handing(load_plugins()))
+    rows = {key[2]: row for key, row in read(settings().leaderboard).items()}
+    assert not sweep.failures and rows["scratch-e"]["guessed"] == ["next.weight"] and rows["finetune"]["guessed"] == []
 
 
 def test_metrics_of_plugins_and_one_that_fails(settings, tiny, read):

@@ -191,8 +191,8 @@ def test_scratch_weights_owe_nothing_to_the_base(records, place):
     tools = Tools(load_plugins(), Machine(), place.data)
     row = records["l1-norm", "0.5", "scratch-e", 0]
     small = architecture_of(row["architecture"])
-    fresh = tools.fresh(small, seed_of(0, "scratch", small.digest)).state_dict()["features.3.weight"]
-    base = tools.fresh(Architecture("vgg-digits", 4, (1, 8, 8)), seed_of(0, "init", "vgg-digits")).state_dict()["features.3.weight"]
+    fresh = tools.fresh(small, seed_of(0, "scratch", small.digest))[0].state_dict()["features.3.weight"]
+    base = tools.fresh(Architecture("vgg-digits", 4, (1, 8, 8)), seed_of(0, "init", "vgg-digits"))[0].state_dict()["features.3.weight"]
     stay = [torch.tensor(row["kept"][name]) for name in ("features.3", "features.0")]
     inherited = base[stay[0]][:, stay[1]]
     for values in (inherited, base[:16, :16]):

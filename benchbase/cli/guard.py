@@ -15,6 +15,7 @@ from benchbase.cli.signals import listening
 from benchbase.errors import BenchError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+ASKED_WRONG = ("usage", "not_applicable")  # where no sweep makes a record of it, what cannot be done was asked wrongly
 GOES_ON = "the same command goes on from there"
 
 
@@ -42,7 +43,7 @@ def attempt(call: Callable[[], Any], show: bool = False, as_json: bool = False) 
     except (KeyboardInterrupt, click.Abort) as stop:
         error, what, todo, code = stop, f"interrupted{_why(stop)}", GOES_ON, INTERRUPTED
     except BenchError as wrong:
-        error, what, todo, code = wrong, wrong.what, wrong.todo or "see `bench --help`", USAGE if wrong.kind == "usage" else FAILED
+        error, what, todo, code = wrong, wrong.what, wrong.todo or "see `bench --help`", USAGE if wrong.kind in ASKED_WRONG else FAILED
     except click.ClickException as wrong:
         error, (what, todo), code = wrong, _usage(wrong), USAGE
     except Exception as bug:

@@ -65,7 +65,7 @@ def command(folder: str, as_json: bool, quiet: bool, **given: Any) -> None:
 
 
 def prune(plugins: Plugins, given: dict[str, Any], quiet: bool) -> Pruned:
-    """Look everything up, load the weights, prune. Raises BenchError; a budget that the network cannot meet is a wrong command."""
+    """Look everything up, load the weights, prune. Raises BenchError, kind "not_applicable" for a budget that the network cannot meet."""
     from benchbase.nets.prune import prune_network
     from benchbase.nets.weights import load_weights_, read_weights
     from benchbase.values.architecture import Architecture
@@ -84,9 +84,7 @@ def prune(plugins: Plugins, given: dict[str, Any], quiet: bool) -> Pruned:
         return prune_network(model, method, budget, images, tools.example(dense), seed_of(given["seed"], "method", method.name), dense,
                              tuner_of(tools, dataset, given) if method.tunes else None)
     except BenchError as error:
-        if images.failed:
-            raise images.failed[0] from None
-        raise BenchError(error.what, error.todo, "usage" if error.kind == "not_applicable" else error.kind) from error
+        raise (images.failed or [error])[0] from None
 
 
 def opened(plugins: Plugins, given: dict[str, Any]) -> tuple[Tools, Path]:

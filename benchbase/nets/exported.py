@@ -1,6 +1,7 @@
 """The network as ATen graphs: in eval mode, and in train mode for what only training runs."""
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from benchbase.nets.seeded import seeded
 def exported(model: nn.Module, example: Any) -> ExportedProgram:
     """`model` in eval mode as an ATen graph. The model is left as it was.
 
-    Raises BenchError (not_applicable) with the exporter's own reason where it cannot be exported.
+    Raises BenchError (not_applicable) where it cannot be exported, or does not even run: with the exporter's or its own reason.
     """
     try:
         with quiet(model), torch.no_grad():
@@ -25,9 +26,26 @@ def exported(model: nn.Module, example: Any) -> ExportedProgram:
     except BenchError:
         raise
     except Exception as error:
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise BenchError(f"the network cannot be exported to a graph: {type(error).__name__}: {first[:300]}",
+        runs(model, example)
+        raise BenchError(f"the network cannot be exported to a graph: {reason(error)}",
                          "make its forward free of data-dependent control flow, or exclude the model", kind="not_applicable") from error
+
+
+def runs(model: nn.Module, example: Any) -> None:
+    """Raise BenchError (not_applicable) where the model cannot take the example at all: most often images that are too small for it."""
+    try:
+        with quiet(model), torch.no_grad():
+            model.eval()(*as_tuple(example))
+    except Exception as error:
+        shapes = " and ".join(str(tuple(t.shape)) for t in as_tuple(example) if isinstance(t, torch.Tensor))
+        raise BenchError(f"the network does not run on inputs of shape {shapes}: {reason(error)}",
+                         "use a data set whose images fit the model, or another model", kind="not_applicable") from error
+
+
+def reason(error: Exception) -> str:
+    """An exception in one line."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first[:300]}"
 
 
 def exported_training(model: nn.Module, example: Any) -> ExportedProgram | None:
@@ -46,12 +64,14 @@ def as_tuple(example: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def quiet(model: nn.Module) -> Iterator[None]:
-    """A block after which the model's modes and all random generators are as before; the exporter's warnings are not shown."""
-    modes = [(m, m.training) for m in model.modules()]
+    """A block after which the model's modes and all random generators are as before; the exporter's warnings and logs are not shown."""
+    modes, logged = [(m, m.training) for m in model.modules()], logging.root.manager.disable
     try:
+        logging.disable(logging.CRITICAL)
         with warnings.catch_warnings(), seeded(0):
             warnings.simplefilter("ignore")
             yield
     finally:
+        logging.disable(logged)
         for module, training in modes:
             module.training = training

@@ -24,6 +24,7 @@ def raising(error):
     (BenchError("no such thing"), 2, "error: no such thing", "see `bench --help`"),
     (BenchError("two\nlines\t of it", "and\nmore"), 2, "error: two lines of it", "and more"),
     (BenchError("it broke", "mend it", "method_error"), 1, "error: it broke", "mend it"),
+    (BenchError("out of reach", "ask for less", "not_applicable"), 2, "error: out of reach", "ask for less"),
     (BenchError("no memory", "buy some", "oom"), 1, "error: no memory", "buy some"),
     (click.UsageError("no such option."), 2, "error: no such option", "see `bench --help`"),
     (KeyboardInterrupt(), 130, "interrupted", "the same command goes on from there"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from torch import nn
 
 from benchbase.nets.graph import read
 from benchbase.nets.net import Net, private_copy
+from benchbase.nets.prune import Pruned, prune_network
 from benchbase.training.data import Data, load
 from benchbase.training.machine import Machine
+from benchbase.values.budget import budget_of
 from benchbase_plugins.datasets.synthetic import Synthetic
 from benchbase_plugins.models.resnet import resnet_digits
 from benchbase_plugins.models.vgg import vgg_digits
@@ -38,6 +41,17 @@ def digit_nets() -> dict[str, nn.Module]:
                     nn.init.uniform_(module.weight, 0.5, 1.5)
                     nn.init.normal_(module.bias, 0, 0.1)
     return made
+
+
+@pytest.fixture(scope="session")
+def prune_digits(digit_nets) -> Callable[..., Pruned]:
+    """prune_digits(name of a network, method, budget, data=None): through the whole of prune, but for reading the network anew."""
+    traces = {name: read(model, torch.zeros(2, 1, 8, 8)) for name, model in digit_nets.items()}
+
+    def run(name: str, method: Any, budget: Any, data: Any = None, model: nn.Module | None = None, **more: Any) -> Pruned:
+        example = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+        return prune_network(model or digit_nets[name], method, budget_of(budget), data, example, trace=traces[name], **more)
+    return run
 
 
 @pytest.fixture(scope="session")

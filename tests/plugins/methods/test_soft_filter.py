@@ -15,7 +15,6 @@ from benchbase.flow.run import run_suite
 from benchbase.flow.settings import Settings
 from benchbase.nets.graph import read
 from benchbase.nets.net import Net
-from benchbase.nets.prune import prune
 from benchbase.plugin.manager import load_plugins
 from benchbase.training.callbacks import Chain
 from benchbase.training.loop import train_
@@ -23,7 +22,8 @@ from benchbase.training.seeds import Seeds
 from benchbase.values.budget import Budget
 from benchbase.values.recipe import Recipe
 from benchbase.values.spec import Suite
-from benchbase_plugins.methods.soft_filter import SoftFilter, ZeroSmallest
+from benchbase_plugins.methods._soft import ZeroSmallest
+from benchbase_plugins.methods.soft_filter import SoftFilter
 
 
 def live(model: nn.Module) -> Net:
@@ -103,9 +103,9 @@ def test_added_channels_are_zeroed_in_every_layer_that_writes_them():
 
 
 @pytest.mark.parametrize("name", ["vgg-digits", "resnet-digits"])
-def test_the_largest_l2_norms_stay(digit_nets, name):
+def test_the_largest_l2_norms_stay(digit_nets, prune_digits, name):
     model = digit_nets[name]
-    pruned = prune(model, SoftFilter(), 0.3, example=torch.zeros(2, 1, 8, 8))
+    pruned = prune_digits(name, SoftFilter(), 0.3)
     for layer, kept in pruned.selection.kept.items():
         weight = model.get_parameter(f"{layer}.weight").detach()
         assert sorted(set(range(len(weight))) - set(kept)) == small_filters(weight, len(kept))

@@ -43,7 +43,7 @@ class Net:
     generator: torch.Generator
     groups: tuple[Group, ...]
     rescued: list[str] = field(default_factory=list)
-    tuner: Callable[[Net, int, Mapping[str, Sequence[int]]], None] | None = field(default=None, repr=False)
+    tuner: Callable[[Net, int, Mapping[str, Sequence[int]], Mapping[str, Tensor]], None] | None = field(default=None, repr=False)
     steps: int = 0
 
     def producer(self, group: Group) -> nn.Module | Raw:
@@ -108,16 +108,17 @@ class Net:
 
         return walk(self, images, **options)
 
-    def tune(self, epochs: int, kept: Mapping[str, Sequence[int]]) -> None:
+    def tune(self, epochs: int, kept: Mapping[str, Sequence[int]] | None = None, masks: Mapping[str, Tensor] | None = None) -> None:
         """Fine-tune `model` in place for `epochs` epochs of the training split by the fine-tuning recipe, with the channels outside
-        `kept` {group: indices} held at zero. What it costs stands in the row's ledger.
+        `kept` {group: indices} and the weights that `masks` {parameter: True stays} leave out held at zero. What it costs stands in the
+        row's ledger.
 
         Raises BenchError, kind "not_applicable", where there is no training, or the method does not say that it trains (`tunes`).
         """
         if self.tuner is None:
             raise BenchError("the method trains between its choices, and there is no training here",
                              "run it with `bench run`; the method says `tunes = True`", kind="not_applicable")
-        self.tuner(self, epochs, kept)
+        self.tuner(self, epochs, kept or {}, masks or {})
 
     @property
     def _weights(self) -> set[str]:

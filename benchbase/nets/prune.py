@@ -179,5 +179,7 @@ def _report(chosen: Chosen, small: Small, method: Method, asked: Budget, model: 
     stay = sum(len(chosen.selection.kept[g.name]) for g in groups)
     least = solve.rescued(asked, groups) if method.keep_at_least and not _decides(method) else []
     achieved = {"channels": 1 - stay / width if width else 0.0} | {key: 1 - v["pruned"] / v["dense"] if v["dense"] else 0.0 for key, v in both.items()}
+    if masks := chosen.selection.masks.values():
+        achieved["weights"] = 1 - sum(int(m.sum()) for m in masks) / sum(m.numel() for m in masks)
     return {**both, "rescued": [*least, *(n for n in chosen.net.rescued if n not in least)], "asked": asked.to_json(),
             "achieved": {k: round(v, 6) for k, v in achieved.items()}, "seconds": round(seconds, 3), "equivalence": small.equivalence}

@@ -74,6 +74,11 @@ def test_a_chain():
     assert [p.tensor for p in trace.pins] == ["head.weight"] and "output" in trace.pins[0].why
 
 
+def test_a_network_of_its_output_alone_has_no_groups():
+    trace = read(nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten()), X)
+    assert trace.groups == () and [(pin.tensor, pin.channels) for pin in trace.pins] == [("0.weight", 4)] and trace.positions == (("0.weight", 1),)
+
+
 def test_the_model_and_the_generators_are_left_alone():
     model = Net(lambda m, x: functional.dropout(m.b(m.n(m.a(x))), training=m.training), a=conv(3, 6), n=nn.BatchNorm2d(6), b=conv(6, 8)).train()
     model.n.eval()

@@ -231,7 +231,8 @@ def test_fine_tuning_between_layers(trained):
     assert refused.value.kind == "not_applicable"
     net, calls = net_of(model, train[:2]), []
 
-    def tune(net, epochs, kept):
+    def tune(net, epochs, kept, masks):
+        assert not masks
         with torch.no_grad():
             gone = sorted(set(range(len(net.model[0].weight))) - set(kept["0"]))
             assert float(net.model[0].weight[gone].abs().sum() + net.model[3].weight[:, gone].abs().sum()) == 0

@@ -13,6 +13,7 @@ from benchbase.flow.store import Done
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget, budget_of
 from benchbase.values.cost import TRAIN_FACTOR, Cost
+from benchbase.values.digest import digest
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe
 
@@ -32,12 +33,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Base:
-    """The trained dense networks of a cell: the plain one, control of every row, and the method's own where it has one."""
+    """The trained dense networks of a cell: the plain one, control of every row, and the method's own where it has one.
+    inputs: of the stage that trained the method's."""
 
     plain: Done
     own: Done
     measured: Done
     own_measured: Done | None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Ready:
 @dataclass(frozen=True)
 class Outcome:
     """One protocol of a cell, done: what a record is written from. architecture: of the row's network.  gauged: by name, what plugins'
-    metrics say of it, or how they failed."""
+    metrics say of it, or how they failed.  since: the epoch of the recipe that its training began with.  early: the base up to there."""
 
     protocol: Protocol
     ready: Ready
@@ -91,6 +94,8 @@ class Outcome:
     measured: Done
     recalibrated: Done | None = None
     gauged: Mapping[str, Done | BenchError] = field(default_factory=dict)
+    since: int = 0
+    early: Done | None = None
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,13 @@ def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Out
     dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
     plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
     callback = callback_of(cell, target)
-    own = plain if callback is None else do(stages.train, f"base of {cell.label}", callback=identified(callback), **dense)
+    inputs = dense if callback is None else {**dense, "callback": identified(callback)}
+    own = plain if callback is None else do(stages.train, f"base of {cell.label}", **inputs)
     measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
     own_measured = None if own is plain else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
     pruned = do(stages.prune, cell.label, method=method, budget=target.budget, architecture=work.dense, weights=own, seed=seed,
                 recipe=work.finetune if cell.method.tunes else None, **run)
-    ready = Ready(cell, target, Base(plain, own, measured, own_measured), pruned)
+    ready = Ready(cell, target, Base(plain, own, measured, own_measured, inputs), pruned)
     for protocol in cell.protocols:
         try:
             outcome: Outcome | Failed = follow(protocol, ready, run, do)
@@ -130,16 +136,25 @@ def follow(protocol: Protocol, ready: Ready, run: dict[str, Any], do: Callable[.
     cell, pruned, label = ready.cell, ready.pruned, f"{protocol.name}: {ready.cell.label}"
     dense = protocol.start == "unpruned"
     architecture = cell.work.dense if dense else architecture_in(pruned, ready.target)
-    recipe = retraining(protocol, ready)
-    inherits = protocol.start == "inherited"
-    if inherits and recipe.epochs == 0:
+    recipe, since = retraining(protocol, ready), protocol.since(cell.work.recipe)
+    early = do(stages.train, label, **ready.base.inputs, until=since) if since else None
+    start = {"inherited": lambda: pruned, "rewound": lambda: rewound(ready, early, label, do)}.get(protocol.start, lambda: None)()
+    if start is pruned and recipe.epochs == 0:
         final = pruned
     else:
-        final = do(stages.train, label, architecture=architecture, recipe=recipe, seed=cell.seed, start=pruned if inherits else None,
-                   masks=None if dense else mask_file(pruned), code=cell.work.code or None, after=None if inherits else unknown_yet(protocol, ready), **run)
+        final = do(stages.train, label, architecture=architecture, recipe=recipe, seed=cell.seed, start=start,
+                   masks=None if dense else mask_file(pruned), code=cell.work.code or None, since=since or None,
+                   after=None if start else unknown_yet(protocol, ready), **run)
     measured = do(stages.measure, label, architecture=architecture, weights=final, **run)
     again = do(stages.measure, label, architecture=architecture, weights=final, recalibrate=True, **run) if protocol.recalibrates else None
-    return Outcome(protocol, ready, architecture, recipe, final, measured, again, gauged(ready, label, architecture, final, run, do))
+    metrics = gauged(ready, label, architecture, final, run, do)
+    return Outcome(protocol, ready, architecture, recipe, final, measured, again, metrics, since, early)
+
+
+def rewound(ready: Ready, early: Done | None, label: str, do: Callable[..., Any]) -> Any:
+    """The base's initial weights, or those of `early`, with what pruning left: the same choice, none of the weights."""
+    inputs = {name: ready.base.inputs[name] for name in ("architecture", "seed", "machine", "code")}
+    return do(stages.rewind, label, choice=choice_of(ready.pruned), weights=early, **inputs)
 
 
 def gauged(ready: Ready, label: str, architecture: Any, final: Any, run: dict[str, Any], do: Callable[..., Any]) -> dict[str, Any]:
@@ -172,6 +187,8 @@ def retraining(protocol: Protocol, ready: Ready) -> Recipe:
         if protocol.charges_pruning:
             epoch = TRAIN_FACTOR * cost.macs_nonzero * work.images
             recipe = replace(recipe, epochs=recipe.epochs + ready.pruning_macs // max(epoch, 1))
+        if (since := protocol.since(work.recipe)) and since >= recipe.epochs:
+            raise BenchError(f"rewound to epoch {since} of {recipe.epochs}, nothing is left to train", "train the base for more epochs")
     except BenchError as error:  # more epochs than a recipe may have
         raise BenchError(f"protocol {protocol.name}: {error.what}", error.todo, "not_applicable") from error
     return recipe
@@ -181,8 +198,8 @@ def foreseen(done: Done, cell: Cell) -> Target:
     """The Target that a resolve stage wrote."""
     info = done.info
     pruned, shape = info["pruned"], info["architecture"]
-    return Target(budget_of(info["budget"], name=cell.budget.label), Cost(**info["dense"]), pruned and Cost(**pruned), shape and architecture_of(shape),
-                  tuple((name, count) for name, count in info["positions"]))
+    return Target(budget_of(info["budget"], name=cell.budget.label), Cost(**info["dense"]), pruned and Cost(**pruned),
+                  shape and architecture_of(shape), tuple((name, count) for name, count in info["positions"]))
 
 
 def architecture_in(pruned: Any, target: Target) -> Any:
@@ -190,6 +207,13 @@ def architecture_in(pruned: Any, target: Target) -> Any:
     if isinstance(pruned, Done):
         return architecture_of(pruned.info["architecture"])
     return target.architecture or pruned
+
+
+def choice_of(pruned: Any) -> Any:
+    """What a prune stage chose; the stage itself as a stand-in where it has not run."""
+    if not isinstance(pruned, Done):
+        return pruned
+    return stages.Choice(pruned.folder, digest([pruned.info["kept"], architecture_of(pruned.info["architecture"]).digest]))
 
 
 def mask_file(pruned: Any) -> stages.MaskFile | None:

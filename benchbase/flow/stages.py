@@ -1,4 +1,4 @@
-"""The kinds of stage: resolve a budget, train, prune, measure, gauge by a plugin's metric. Each fills a folder and tells of it.
+"""The kinds of stage: resolve a budget, train, prune, rewind, measure, gauge by a plugin's metric. Each fills a folder and tells of it.
 
 torch is imported when a stage runs, so that planning from a warm store stays quick.
 """
@@ -35,6 +35,14 @@ class MaskFile:
     identity: str
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a prune stage chose, in the files of its folder; in keys by its digest."""
+
+    folder: Path
+    identity: str
+
+
 def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: Identified, budget: Budget, code: str = "") -> Made:
     """What `budget` comes to on the network, before any training: integer widths, the architecture, both costs.
 
@@ -54,11 +62,13 @@ def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: 
 
 
 def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Recipe, data: DataRef, machine: Any, seed: int,
-           start: Done | None = None, callback: Identified | None = None, masks: MaskFile | None = None, code: str = "") -> Made:
+           start: Done | None = None, callback: Identified | None = None, masks: MaskFile | None = None, code: str = "",
+           since: int = 0, until: int | None = None) -> Made:
     """The one training of everything: dense, fine-tuning and scratch differ in architecture, recipe and start alone.
 
     Fresh weights come from hash(seed, "init") for the dense network and from hash(seed, "scratch", architecture) for a pruned one:
-    a scratch network never draws from the base's stream (gate 11).  code: as in `_resolve`.
+    a scratch network never draws from the base's stream (gate 11).  code: as in `_resolve`.  since, until: the epochs of the recipe
+    that are trained, where not all.
     """
     from benchbase.nets.folder import save_tensors
     from benchbase.training.loop import Checkpoints, train_
@@ -70,14 +80,20 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     if start is not None:
         model = tools.load(architecture, start.folder / WEIGHTS)
     else:
-        init = seed_of(seed, "init", architecture.model) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
+        init = initial(architecture, seed) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
         model, guessed = tools.fresh(architecture, init, kept)
+    span = range(since, recipe.epochs if until is None else until)
     done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
-                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1) / recipe.epochs)),
-                  net=callback and live(tools, architecture, model, recipe.epochs * loaded.steps(recipe.batch_size), seed))
+                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1 - since) / len(span))),
+                  net=callback and live(tools, architecture, model, recipe.epochs * loaded.steps(recipe.batch_size), seed), span=span)
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
-    return made, {"epochs": recipe.epochs, "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
+    return made, {"epochs": len(span), "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
                   "guessed": list(guessed), **made_with(machine)}
+
+
+def initial(architecture: Architecture, seed: int) -> int:
+    """The seed of a base's initial weights."""
+    return seed_of(seed, "init", architecture.model)
 
 
 def live(tools: Tools, architecture: Architecture, model: Any, steps: int, seed: int) -> Any:
@@ -112,7 +128,22 @@ def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, ar
                   "tuned": tuner.spent if tuner else {"epochs": 0, "images": 0, "macs": 0}, **made_with(machine)}
 
 
-def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights: Done, data: DataRef, machine: Any, recalibrate: bool = False) -> Made:
+def _rewind(tools: Tools, folder: Path, *, architecture: Architecture, choice: Choice, seed: int, machine: Any, weights: Done | None = None,
+            code: str = "") -> Made:
+    """The base's initial weights, or those of an early epoch in `weights`, cut and masked as a prune stage chose: no method is called.
+
+    code: as in `_resolve`.
+    """
+    from benchbase.nets.cut import cut_as
+    from benchbase.nets.folder import read_selection, save_tensors
+
+    model = tools.load(architecture, weights.folder / WEIGHTS) if weights else tools.fresh(architecture, initial(architecture, seed))[0]
+    small = cut_as(read_selection(choice.folder), model, tools.traced(architecture)[1], tools.example(architecture))
+    return save_tensors(small.state_dict(), folder / WEIGHTS), made_with(machine)
+
+
+def _measure(tools: Tools, folder: Path, *, architecture: Architecture, weights: Done, data: DataRef, machine: Any,
+             recalibrate: bool = False) -> Made:
     """Accuracy and loss on the test split, read once; with `recalibrate`, after batch-norm statistics were recomputed on
     a fixed calibration set of training images, the same for all methods (gate 12)."""
     from benchbase.nets.weights import digest_of
@@ -175,5 +206,6 @@ class Calibration:
 resolve = Stage("resolve", 1, _resolve, cheap=True)
 train = Stage("train", 1, _train)
 prune = Stage("prune", 1, _prune)
+rewind = Stage("rewind", 1, _rewind)
 measure = Stage("measure", 1, _measure)
 gauge = Stage("gauge", 1, _gauge)

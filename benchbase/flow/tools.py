@@ -49,8 +49,9 @@ class Tools:
         except BenchError:
             raise
         except Exception as error:
-            raise BenchError(f"model {architecture.model} cannot be made for {architecture.num_classes} classes and {architecture.shape[0]} channels: "
-                             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", "use a model and a data set that fit") from error
+            why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            fit = f"{architecture.num_classes} classes and {architecture.shape[0]} channels"
+            raise BenchError(f"model {architecture.model} cannot be made for {fit}: {why}", "use a model and a data set that fit") from error
         sources = {source_digest(thing) for thing in (self.plugins.model(architecture.model), *map(type, model.modules()))}
         return digest(sorted(sources - {""})) if sources - {""} else ""
 

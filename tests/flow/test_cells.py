@@ -53,10 +53,13 @@ def test_one_spelling_of_a_model(cells):
 
 @pytest.mark.parametrize(("said", "wrong"), [
     ({"methods": ("thinnet",)}, "thinet"), ({"methods": ("thinet[imagse=3]",)}, "imagse"), ({"methods": ("thinet[images=x]",)}, "images"),
-    ({"methods": ("l1-norm", "l1-norm")}, "twice"), ({"methods": ("thinet", "thinet[images=256]")}, "twice"), ({"models": ("vgg-digits", "vgg_digits")}, "twice"),
+    ({"methods": ("l1-norm", "l1-norm")}, "twice"), ({"methods": ("thinet", "thinet[images=256]")}, "twice"),
+    ({"models": ("vgg-digits", "vgg_digits")}, "twice"),
     ({"models": ("vgg-digit",)}, "vgg-digits"), ({"datasets": ("digit",)}, "digits"), ({"datasets": ("synthetic", "synthetic[train=512]")}, "twice"),
-    ({"budgets": ("0.5", "0.50")}, "twice"), ({"budgets": ("1.5",)}, "range"), ({"budgets": ({"ratoi": 0.5},)}, "ratoi"), ({"budgets": ("nan",)}, "nan"),
-    ({"protocols": ("finetun",)}, "finetune"), ({"protocols": ("finetune", "finetune")}, "twice"), ({"recipe": {"learning_rate": 1}}, "learning_rate"),
+    ({"budgets": ("0.5", "0.50")}, "twice"), ({"budgets": ("1.5",)}, "range"), ({"budgets": ({"ratoi": 0.5},)}, "ratoi"),
+    ({"budgets": ("nan",)}, "nan"),
+    ({"protocols": ("finetun",)}, "finetune"), ({"protocols": ("finetune", "finetune")}, "twice"),
+    ({"recipe": {"learning_rate": 1}}, "learning_rate"),
     ({"finetune": {"lr": "fast"}}, "lr"), ({"datasets": ("imagefolder:/no/such/folder",)}, "folder"),
     ({"datasets": ("synthetic[size=0]",)}, "size"), ({"models": ("torchvision:resnet81",)}, "resnet18")])
 def test_wrong_names_and_values(cells, said, wrong):
@@ -75,17 +78,6 @@ def test_records_hold_no_paths(cells, own):
 def test_parameters_must_fit_into_a_key(cells, own):
     with pytest.raises(BenchError, match="things cannot stand in a record"):
         cells(methods=(own("Unkeyed"),))
-
-
-def test_weights_that_no_stage_makes(tools, tiny):
-    class Rewinding:
-        def __getattr__(self, name):
-            return getattr(tools.plugins, name)
-
-        def protocol(self, name):
-            return replace(tools.plugins.protocol("scratch-e"), name=name, start="rewound")
-    with pytest.raises(BenchError, match="rewound"):
-        cells_of(tiny(), Rewinding(), tools)
 
 
 def test_a_model_that_does_not_fit_is_said_at_once(tools, tiny):

@@ -93,7 +93,8 @@ def test_a_stage_enters_by_the_digest_of_what_it_made(tmp_path):
 
 
 @pytest.mark.parametrize(("error", "stage", "kind"), [
-    (RuntimeError("boom"), "prune", "method_error"), (RuntimeError("boom"), "resolve", "method_error"), (RuntimeError("boom"), "train", "infra_error"),
+    (RuntimeError("boom"), "prune", "method_error"), (RuntimeError("boom"), "resolve", "method_error"),
+    (RuntimeError("boom"), "train", "infra_error"),
     (RuntimeError("boom"), "measure", "infra_error"), (MemoryError(), "train", "oom"), (BenchError("nan", kind="diverged"), "train", "diverged"),
     (BenchError("odd tensors"), "train", "infra_error"), (OSError(28, "No space left on device"), "train", "infra_error")])
 def test_who_failed(do, error, stage, kind):
@@ -112,7 +113,8 @@ def test_torch_says_out_of_memory_its_own_way():
     assert as_failure(OutOfMemoryError("CUDA out of memory"), "train").kind == "oom"
 
 
-@pytest.mark.parametrize(("kind", "remembered"), [("diverged", True), ("method_error", True), ("not_applicable", True), ("oom", False), ("infra_error", False)])
+@pytest.mark.parametrize(("kind", "remembered"), [("diverged", True), ("method_error", True), ("not_applicable", True), ("oom", False),
+                                                  ("infra_error", False)])
 def test_what_the_same_inputs_bring_again_is_remembered(do, toys, kind, remembered):
     first, second = (failing(do, BenchError("what", "todo", kind)) for _ in range(2))
     assert (first.what, first.todo, first.kind, first.where) == (second.what, second.todo, second.kind, second.where)

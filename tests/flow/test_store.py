@@ -69,7 +69,8 @@ def damage_weights(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [
     damage_truncated, damage_weights, lambda f: (f / "weights.safetensors").unlink(), lambda f: (f / "stage.json").unlink(),
-    lambda f: (f / "stage.json").write_bytes(b"\xff\xfe"), lambda f: (f / "stage.json").write_text("[]"), lambda f: (f / "stage.json").write_text("{}"),
+    lambda f: (f / "stage.json").write_bytes(b"\xff\xfe"), lambda f: (f / "stage.json").write_text("[]"),
+    lambda f: (f / "stage.json").write_text("{}"),
     lambda f: (f / "stage.json").write_text(json.dumps({"kind": "train", "digest": "d", "info": 3, "seconds": 1, "sweep": "", "files": {}})),
     lambda f: (f / "stage.json").write_text(json.dumps({"kind": "train", "digest": "d", "info": {}, "seconds": "x", "sweep": "", "files": {}}))])
 def test_a_damaged_stage_is_absent_and_makes_place(store, damage):

@@ -19,7 +19,8 @@ def test_round_trip(bits):
 
 
 def test_the_first_image_is_the_highest_bit():
-    assert zlib.decompress(base64.b64decode(pack_bits([True, False, False, False, False, False, False, True, True]))) == bytes([0b10000001, 0b10000000])
+    packed = pack_bits([True, False, False, False, False, False, False, True, True])
+    assert zlib.decompress(base64.b64decode(packed)) == bytes([0b10000001, 0b10000000])
 
 
 @given(BITS, st.integers(-10, 300))

@@ -92,7 +92,8 @@ def test_plain_data_of_files():
     assert budget_of(0.5) == Budget(ratio=0.5) and budget_of("macs=0.5") == Budget(macs=0.5)
 
 
-@pytest.mark.parametrize("text", ["0", "1", "1.0", "-0.1", "nan", "inf", "50%", "", "macs=", "macs=2", "compression=1", "compression=x", "ratios=0.5", "vgg61-a"])
+@pytest.mark.parametrize("text", ["0", "1", "1.0", "-0.1", "nan", "inf", "50%", "", "macs=", "macs=2", "compression=1", "compression=x",
+                                  "ratios=0.5", "vgg61-a"])
 def test_bad_texts(text):
     with pytest.raises(BenchError) as error:
         parse_budget(text, {"vgg16-a": Budget(ratio=0.5)})

@@ -17,7 +17,8 @@ from benchbase.values.cost import Cost
 from benchbase.values.digest import canonical, digest, seed_of, to_json
 from benchbase.values.recipe import Recipe
 
-PLAIN = st.recursive(st.none() | st.booleans() | st.integers(-10**20, 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+PLAIN = st.recursive(st.none() | st.booleans() | st.integers(-10**20, 10**20) | FLOATS | st.text(max_size=8),
                      lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=12)
 
 
@@ -34,7 +35,8 @@ class Point:
     (Budget(ratio=0.5), "d63e552e93b8095b04ceba39f918fcb51525d4df813452b829d1fe911059d1fb"),
     (Budget(ratios={"layer1.*": 0.6}, scope="inner"), "47f6ed50464d73b7a4caef3be9aac145d42ab2fecf19f22f602f5150add3aa13"),
     (Architecture("vgg-digits", 10, (1, 8, 8)), "e8c1b53d547eecef475a561225f6171dd113e9b18576737f04bf2837343855c3"),
-    (Architecture("vgg-digits", 10, (1, 8, 8), shapes={"conv.weight": (16, 1, 3, 3)}, dropped=("layer1.0",)), "14b2bd12b5c0490cd97292915dabfd9416fd5ea850c744b37e9dd841ab970367"),
+    (Architecture("vgg-digits", 10, (1, 8, 8), shapes={"conv.weight": (16, 1, 3, 3)}, dropped=("layer1.0",)),
+     "14b2bd12b5c0490cd97292915dabfd9416fd5ea850c744b37e9dd841ab970367"),
     (Cost(1, 2, 3, 4), "51bac4bf21803ab4a34cdfe375f0a5760420e29814e0a799fe25632a4414b885"),
     (["train", 1, {"seed": 0}], "1a588f4b4889e9cfb6a8ff7f9e02ec324b94d37a7b61480cfa5578974a31a711"),
 ])
@@ -72,8 +74,8 @@ def test_equal_digests_mean_equal_values(one, two):
 def test_a_dataclass_is_its_name_and_what_is_said():
     assert canonical(Point(1)) == {"_": "Point", "x": 1, "y": 0.0, "note": ""}
     assert canonical(Point(1, where="/home/ada")) == canonical(Point(1)) != canonical(Point(2))
-    later: Any = make_dataclass("Point", [("x", int), ("y", float, 0.0), ("note", str, ""), ("more", tuple, ()), ("table", dict, field(default_factory=dict)),
-                                          ("maybe", object, None)])
+    later: Any = make_dataclass("Point", [("x", int), ("y", float, 0.0), ("note", str, ""), ("more", tuple, ()),
+                                          ("table", dict, field(default_factory=dict)), ("maybe", object, None)])
     assert digest(later(1)) == digest(Point(1)) != digest(later(1, more=(2,)))
 
 

@@ -18,7 +18,8 @@ OURS = {p.name: p for p in bench_protocols()}
 def test_where_each_starts_and_how_long_it_trains():
     said = {name: (p.start, p.recipe(BASE, TUNE, DENSE, SMALL).epochs) for name, p in OURS.items()}
     assert said == {"one-shot": ("inherited", 0), "finetune": ("inherited", 40), "finetune-matched": ("inherited", 160), "scratch-e": ("fresh", 160),
-                    "scratch-b": ("fresh", 243), "scratch-b-cap2": ("fresh", 243), "scratch-matched": ("fresh", 403), "unpruned-long": ("unpruned", 403)}
+                    "scratch-b": ("fresh", 243), "scratch-b-cap2": ("fresh", 243),
+                    "scratch-matched": ("fresh", 403), "unpruned-long": ("unpruned", 403)}
     assert {p.start for p in OURS.values()} <= set(STARTS)
 
 

@@ -71,7 +71,8 @@ def test_text_is_a_function_of_content(tmp_path, factory):
 
 
 @pytest.mark.parametrize(("names", "parts"), [
-    ({"dataset": "digits", "model": "torchvision:vgg16_bn"}, ("digits", "torchvision-vgg16_bn")), ({"dataset": "..", "model": ".hidden"}, ("_", "_hidden")),
+    ({"dataset": "digits", "model": "torchvision:vgg16_bn"}, ("digits", "torchvision-vgg16_bn")),
+    ({"dataset": "..", "model": ".hidden"}, ("_", "_hidden")),
     ({"dataset": "a/../b", "model": "failed"}, ("a-..-b", "_failed")), ({"dataset": "a\\b", "model": "x" * 200}, ("a-b", None))])
 def test_paths_are_plain_whatever_names_are(factory, names, parts):
     path = path_of(factory.record(**names))
@@ -96,7 +97,8 @@ DELETE = object()
 
 
 @pytest.mark.parametrize(("where", "value"), [
-    ("metrics.top1", 101.0), ("metrics.top1", -1.0), ("metrics.top1", "93.2"), ("metrics.top1", True), ("metrics.loss", None), ("metrics.params", 1.5),
+    ("metrics.top1", 101.0), ("metrics.top1", -1.0), ("metrics.top1", "93.2"), ("metrics.top1", True), ("metrics.loss", None),
+    ("metrics.params", 1.5),
     ("metrics.extra", {"x": "y"}), ("metrics.bogus", 1), ("bogus", 1), ("seed", -1), ("seed", 1.0), ("schema", 2), ("key", "AB" * 32), ("key", "ab"),
     ("dataset.fingerprint", "x"), ("dataset", "digits"), ("model", ""), ("model", "a\nb"), ("method.name", "x" * 201), ("budget", {"ratio": 2}),
     ("budget", {"ratio": "0.5"}), ("budget", {}), ("recipe.lr", "0.1"), ("recipe.lr", -1.0), ("recipe.bogus", 1), ("architecture.shape", [1, 8]),
@@ -125,7 +127,8 @@ def test_files_that_are_no_records(tmp_path, content):
     ({"metrics__nonzero": 10**9}, "more is not zero"), ({"metrics__top5": 1.0}, "top5"), ({"metrics__macs": 10**9}, "larger"),
     ({"unpruned__macs_nonzero": 10**9}, "unpruned"), ({"key": "0" * 64}, "key")])
 def test_what_contradicts_itself_is_seen_and_not_written(tmp_path, factory, changes, wrong):
-    made = record_of({**factory.record_data(**{k: v for k, v in changes.items() if k != "key"}), **({"key": changes["key"]} if "key" in changes else {})})
+    said = {name: value for name, value in changes.items() if name != "key"}
+    made = record_of({**factory.record_data(**said), **({"key": changes["key"]} if "key" in changes else {})})
     assert any(wrong in what for what in consistent(made)), consistent(made)
     with pytest.raises(BenchError, match="contradicts") as error:
         write(made, tmp_path)
@@ -134,7 +137,8 @@ def test_what_contradicts_itself_is_seen_and_not_written(tmp_path, factory, chan
 
 def test_tampering_with_what_was_asked_breaks_the_key(factory):
     data = json.loads(to_text(factory.record()))
-    for where, value in (("seed", 5), ("protocol", "scratch-b"), ("budget", {"ratio": 0.25, "name": "0.5"}), ("recipe.epochs", 300), ("model", "resnet20")):
+    changes = {"seed": 5, "protocol": "scratch-b", "budget": {"ratio": 0.25, "name": "0.5"}, "recipe.epochs": 300, "model": "resnet20"}
+    for where, value in changes.items():
         tampered = records.Record.model_validate_json(json.dumps(changed(data, where, value)))
         assert any("key" in what for what in consistent(tampered)), where
 
@@ -198,7 +202,8 @@ def test_no_path_enters_a_record(factory):
     assert made.message == "cannot read x.png" and made.traceback == 'File "mine.py", line 3; m.py'
 
 
-@pytest.mark.parametrize(("text", "clean"), [("/home/ada/x.py:3", "x.py:3"), ("a / b", "a / b"), ("and/or", "and/or"), ("https://host/page", "https://host/page"),
+@pytest.mark.parametrize(("text", "clean"), [("/home/ada/x.py:3", "x.py:3"), ("a / b", "a / b"), ("and/or", "and/or"),
+                                             ("https://host/page", "https://host/page"),
                                              ("(/tmp/a/b.txt)", "(b.txt)"), ("C:\\Users\\ada\\m.py", "m.py"), ("/x", "/x"), ("", "")])
 def test_scrub(text, clean):
     assert scrub(text) == clean

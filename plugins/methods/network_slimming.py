@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchbase import BenchError, Callback, Method, Selection, hookimpl
 
+from ._reported import Reported
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -51,6 +53,7 @@ class NetworkSlimming(Method):
     keep_at_least: ClassVar[int] = 1
     paper: ClassVar[str] = ("Liu, Li, Shen, Huang, Yan, Zhang. Learning Efficient Convolutional Networks through Network Slimming. ICCV 2017, "
                             "arXiv:1708.06519, equation 1")
+    reported: ClassVar[Any] = Reported("network-slimming")
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.penalty) and self.penalty >= 0):

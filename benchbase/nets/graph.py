@@ -21,7 +21,7 @@ from benchbase.nets.interpret import bound, operation
 from benchbase.nets.positions import positions_of
 from benchbase.nets.rules import RULES, Call
 from benchbase.nets.rules.shape import getitem, is_getitem
-from benchbase.nets.trial import tried
+from benchbase.nets.trial import Bench, tried
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ def read(model: nn.Module, example: Any) -> Trace:
     cannot be exported, or whose multiply-adds cannot be counted.
     """
     program = exported(model, example)
+    bench = Bench.of(model, as_tuple(example))
+    training = None if bench.alike else exported_training(model, example)
     channels, held = Channels(), {}
-    for graph in (program, exported_training(model, example)):
+    for graph in (program, training):
         if graph is not None:
             _follow(graph, channels, held, model)
     groups, pins = groups_of(channels)
-    good, refused = tried(model, as_tuple(example), groups)
+    good, refused = tried(bench, groups)
     return Trace(good, positions_of(program, tensor_names(program, model)), program, (*pins, *refused))
 
 

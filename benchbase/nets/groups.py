@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,75 +46,78 @@ class Pin:
     why: str
 
 
-Touched = dict[tuple[str, int], list[int]]
-
-
 def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
     """All groups of at least two removable channels, in the order their first layers run; and what pins the other outputs."""
     label = channels.components()
-    reasons = _reasons(channels, label)
-    writers = _writers(channels, label)
-    shared = {int(c) for ids in (*channels.added, *channels.picked) for c in label[ids]}
-    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    touched = _touched(channels, label, reasons)
-    for component, uses in touched.items():
-        if component in writers:
-            signature = (*((key, len(at)) for key, at in uses.items()), component in shared)
-            alike[signature].append(component)
-    found = sorted((members for members in alike.values() if len(members) > 1), key=lambda members: (min(writers[members[0]]), members[0]))
-    gates = {int(i) for ids in channels.gates for i in ids}
-    gated = {k for k, (_, ids) in enumerate(channels.written) if all(int(i) in gates for i in ids)}
+    reason, writer = _first(label, [ids for ids, _ in channels.pins]), _first(label, [ids for _, ids in channels.written])
+    shared = _first(label, [*channels.added, *channels.picked]) >= 0
+    gates = np.zeros(channels.count, bool)
+    for ids in channels.gates:
+        gates[ids] = True
+    free = (reason < 0) & (writer >= 0)
+    found = sorted(_alike(channels, label, free, shared), key=lambda members: (writer[members.channel], members.channel))
     groups, names = [], defaultdict(int)
     for members in found:
-        calls = sorted(set(writers[members[0]]))
-        layers = list(dict.fromkeys(channels.written[k][0] for k in calls))
-        own = {channels.written[k][0] for k in calls if k not in gated} or set(layers[:1])
+        calls = [(layer, ids) for layer, ids in channels.written if (label[ids] == members.channel).any()]
+        layers = list(dict.fromkeys(layer for layer, _ in calls))
+        own = {layer for layer, ids in calls if not gates[ids].all()} or set(layers[:1])
         names[layers[0]] += 1
         name = layers[0] if names[layers[0]] == 1 else f"{layers[0]}#{names[layers[0]]}"
-        uses = tuple(Use(tensor, dim, np.array([touched[c][tensor, dim] for c in members])) for tensor, dim in touched[members[0]])
-        groups.append(Group(name, len(members), uses, len(own) == 1 and members[0] not in shared, tuple(layers)))
-    return tuple(groups), _pins(channels, label, reasons)
+        groups.append(Group(name, len(members.uses[0].at), members.uses, len(own) == 1 and not shared[members.channel], tuple(layers)))
+    return tuple(groups), _pins(channels, label, reason)
 
 
-def _reasons(channels: Channels, label: Ids) -> dict[int, str]:
-    """Pinned channel -> the first reason."""
-    reasons: dict[int, str] = {}
-    for ids, why in channels.pins:
-        for component in np.unique(label[ids]):
-            reasons.setdefault(int(component), why)
-    return reasons
+def _first(label: Ids, arrays: Sequence[Ids]) -> Ids:
+    """For each channel the first of `arrays` that has a node of it, or -1."""
+    first = np.full(int(label.max(initial=-1)) + 1, -1)
+    for k in reversed(range(len(arrays))):
+        first[label[arrays[k]]] = k
+    return first
 
 
-def _writers(channels: Channels, label: Ids) -> dict[int, list[int]]:
-    """Channel -> which entries of `written` write it."""
-    writers: dict[int, list[int]] = defaultdict(list)
-    for k, (_, ids) in enumerate(channels.written):
-        for component in np.unique(label[ids]):
-            writers[int(component)].append(k)
-    return writers
+@dataclass(frozen=True)
+class _Members:
+    """Channels that touch the same dimensions in as many entries. channel: the first of them."""
+
+    channel: int
+    uses: tuple[Use, ...]
 
 
-def _touched(channels: Channels, label: Ids, reasons: dict[int, str]) -> dict[int, Touched]:
-    """Removable channel -> the entries that it has in each dimension of each tensor."""
-    touched: dict[int, Touched] = defaultdict(dict)
-    for tensor, dim, ids in channels.uses:
-        for i, component in enumerate(label[ids].tolist()):
-            if component not in reasons:
-                touched[component].setdefault((tensor, dim), []).append(i)
-    return touched
+def _alike(channels: Channels, label: Ids, free: NDArray[np.bool_], shared: NDArray[np.bool_]) -> Iterator[_Members]:
+    """The free channels, two or more at a time that are of one kind."""
+    if not channels.uses:
+        return
+    sizes = [len(ids) for _, _, ids in channels.uses]
+    use, place = np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(n) for n in sizes])
+    channel = label[np.concatenate([ids for _, _, ids in channels.uses])]
+    order = np.argsort(channel, kind="stable")
+    order = order[free[channel[order]]]
+    if not len(order):
+        return
+    use, place, channel = use[order], place[order], channel[order]
+    starts = np.flatnonzero(np.diff(channel, prepend=-1))
+    kinds: dict[tuple[bytes, bool], list[int]] = defaultdict(list)
+    for start, stop in sorted(zip(starts.tolist(), [*starts[1:].tolist(), len(channel)], strict=True), key=lambda run: order[run[0]]):
+        kinds[use[start:stop].tobytes(), bool(shared[channel[start]])].append(start)
+    for members in kinds.values():
+        if len(members) > 1:
+            length = np.searchsorted(channel, channel[members[0]], "right") - members[0]
+            touched = use[members[0]:members[0] + length]
+            at = place[np.array(members)[:, None] + np.arange(length)]
+            yield _Members(int(channel[members[0]]), tuple(Use(*channels.uses[u][:2], at[:, touched == u]) for u in dict.fromkeys(touched.tolist())))
 
 
-def _pins(channels: Channels, label: Ids, reasons: dict[int, str]) -> tuple[Pin, ...]:
+def _pins(channels: Channels, label: Ids, reason: Ids) -> tuple[Pin, ...]:
     """What pins the outputs of layers, layer by layer and reason by reason."""
     where = {(tensor, int(ids[0])): dim for tensor, dim, ids in channels.uses}
-    counts: dict[tuple[str, int, str], int] = defaultdict(int)
+    counts: dict[tuple[str, int, str], int] = {}
     for layer, ids in channels.written:
         names = (layer, f"{layer}.weight", f"{layer}.index")
         tensor = next((n for n in names if (n, int(ids[0])) in where), layer)
-        seen = {}
-        for component in label[ids].tolist():
-            if component in reasons:
-                seen[reasons[component]] = seen.get(reasons[component], 0) + 1
+        seen: dict[str, int] = defaultdict(int)
+        for k in reason[label[ids]].tolist():
+            if k >= 0:
+                seen[channels.pins[k][1]] += 1
         for why, count in seen.items():
             counts[tensor, where.get((tensor, int(ids[0])), 0), why] = count
     return tuple(Pin(tensor, dim, count, why) for (tensor, dim, why), count in counts.items())

@@ -162,7 +162,7 @@ def test_a_part_that_only_training_runs():
 
 def test_a_gather_starts_a_group():
     model = Net(lambda m, x: m.a(x) + m.b(m.n(m.pick(m.a(x)))), a=conv(3, 8), pick=ChannelSelect(8), n=nn.BatchNorm2d(8), b=conv(8, 8))
-    assert names(model) == {"pick": (8, True)} and "gathered" in reasons(model, "a")[0]
+    assert names(model) == {"pick": (8, False)} and "gathered" in reasons(model, "a")[0]
     assert disagreement(model) < 1e-5
     trace = read(model, X)
     slice_(model, trace.groups, {"pick": [1, 4, 6]})

@@ -64,15 +64,12 @@ def linear(call: Call) -> Layout:
 
 
 def batch_norm(call: Call) -> Layout:
-    """Every channel of dimension 1 by itself. Statistics of the batch run over all other dimensions: no channels may lie there."""
+    """Every channel of dimension 1 by itself. In training, statistics run over all other dimensions: no channels may lie there."""
     x = call.args["input"]
     for name in ("weight", "bias", "running_mean", "running_var"):
         if call.args.get(name) is not None:
             call.tie(x[1], call.args[name][0], "a norm")
-    fresh = call.args.get("training", False) or call.args.get("use_input_stats", False)
-    if fresh:
-        x = [ids if d == 1 else kept for d, (ids, kept) in enumerate(zip(x, call.pinned(x, set(range(len(x))) - {1}, "statistics over channels"), strict=True))]
-    return list(x)
+    return call.pinned(x, set(range(len(x))) - {1}, "statistics over channels")
 
 
 def mixing_norm(call: Call) -> Layout:

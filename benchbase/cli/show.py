@@ -81,6 +81,9 @@ DETAILS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "metrics": lambda metric: {"unit": metric.unit, "better": metric.better}}
 
 
+KEYS = ("dataset", "model", "target", "source", "note")  # of a reported row; the others are its numbers
+
+
 def parameters(cls: Any) -> dict[str, Any]:
     """The fields that brackets set, by name, with their defaults; None where there is no default."""
     if not is_dataclass(cls):
@@ -101,11 +104,41 @@ def text(offer: Offer) -> str:
     """An offer for people."""
     said = {"from": origin(offer) if offer.plugin != "opened by name" else offer.plugin, "paper": offer.paper, **details(offer)}
     said.pop("name", None)
+    reported = said.pop("reported", None)
     rows = [(key.replace("_", " "), words(value)) for key, value in said.items() if value not in ("", None, [], {}) and key != "parameters"]
     lines = [f"{offer.kind.removesuffix('s').replace('dataset', 'data set')} {offer.name}", *columns(rows)]
     if own := said.get("parameters"):
         lines += ["  parameters, with their defaults", *columns([(name, words(value)) for name, value in own.items()], indent="    ")]
+    if reported:
+        sources: dict[str, str] = {}
+        cells = [line for row in reported for line in numbers(row, sources)]
+        used = [i for i in range(4) if any(line[i] for line in cells)]
+        lines += ["  reported, with the number of the source", *columns([[line[i] for i in used] for line in cells], indent="    ")]
+        lines += [f"    {mark} {source}" for source, mark in sources.items()]
     return "\n".join([*lines, "", about(offer).rstrip()]).rstrip()
+
+
+def numbers(row: Any, sources: dict[str, str]) -> list[tuple[str, str, str, str]]:
+    """A row of reported numbers as (data set, model, target, numbers); tables inside it and its note on lines of their own.
+    sources: what a source says -> its mark, "[1]"; new ones are added."""
+    if not isinstance(row, dict):
+        return [("", "", "", words(row))]
+
+    def said(part: dict[str, Any]) -> str:
+        plainly = [f"{key} {_number(value)}" for key, value in part.items() if key not in KEYS and (not isinstance(value, dict) or "mean" in value)]
+        source = [sources.setdefault(part["source"], f"[{len(sources) + 1}]")] if "source" in part else []
+        note = [f"({part['note']})"] if "note" in part and part is not row else []
+        return " ".join([", ".join(plainly), *note, *source])
+    lines = [(str(row.get("dataset", "")), str(row.get("model", "")), str(row.get("target", "")), said(row))]
+    lines += [("", "", "", f"{key}: {said(value)}") for key, value in row.items() if isinstance(value, dict) and "mean" not in value]
+    return [*lines, ("", "", "", str(row["note"]))] if "note" in row else lines
+
+
+def _number(value: Any) -> str:
+    """A number, or mean and spread."""
+    if not isinstance(value, dict):
+        return words(value)
+    return f"{words(value['mean'])} ± {words(value['std'])}" if "std" in value else words(value["mean"])
 
 
 def words(value: Any) -> str:

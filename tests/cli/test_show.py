@@ -45,10 +45,18 @@ def test_a_method():
     assert shown["parameters"] == {"images": 256, "positions": 10, "refit": True, "finetune_epochs": 0} and shown["granularity"] == "channel"
 
 
+def test_reported_numbers_stand_with_their_sources():
+    out = bench("show", "l1-norm").out
+    assert "    CIFAR-10  ResNet-56   ResNet-56-A   unpruned 93.14 ± 0.12, scratch-e 92.96 ± 0.26, scratch-b 93.09 ± 0.14 [2]\n" in out
+    head, _, tail = out.partition("    CIFAR-10  VGG-16      VGG-16-A      scratch-b 93.78 [1]\n")
+    assert "top5: finetune 90.99, scratch-e 91.2, scratch-b 91.29\n" in tail and "    [1] ShrinkBench's survey, " in tail and "93.14" not in head
+    assert json.loads(bench("show", "l1-norm", "--json").out)[0]["reported"][0]["scratch-b"] == 93.78
+
+
 def test_a_method_of_someone_else(package):
     package("mine", REPORTED)
     out = bench("show", "mine").out
-    assert "from             mine-plugins 1.2 (mine)\n" in out and "reported         model=vgg16 top1=93.5\n" in out and "layers  1/2\n" in out
+    assert "from             mine-plugins 1.2 (mine)\n" in out and "  reported, with the number of the source\n    vgg16  top1 93.5\n" in out and "layers  1/2\n" in out
     assert "first: where to begin." in out
     (shown,) = json.loads(bench("show", "mine", "--json").out)
     assert shown["reported"] == [{"model": "vgg16", "top1": 93.5}] and shown["parameters"] == {"first": 3, "layers": [1, 2]}

@@ -24,6 +24,20 @@ class Silent:
     def running(self, stage: Running) -> None:
         """A stage has begun, or has come as far as `stage.done`."""
 
+    @contextmanager
+    def stage(self, kind: str, label: str) -> Iterator[None]:
+        """A block that is shown as a stage; when it raises, it has not ended."""
+        from benchbase.flow.do import Event, Running
+
+        started = time.perf_counter()
+        self.running(Running(kind, label, label))
+        try:
+            yield
+        except BaseException:
+            self.running(Running(kind, label, label, 1.0))
+            raise
+        self.done(Event(kind, label, False, time.perf_counter() - started, label))
+
 
 class Lines(Silent):
     """One line for each stage that has run, with the time since the start; none for what the store knew."""

@@ -10,7 +10,8 @@ import click
 
 from benchbase.cli.folders import check_writable
 from benchbase.cli.options import assigned, folder_options, json_option, machine_options, quiet_option, recipe_options, settings_from, traceback_option
-from benchbase.cli.output import columns, err, out, print_json
+from benchbase.cli.output import columns, out, print_json
+from benchbase.cli.progress import progress
 from benchbase.errors import BenchError
 
 if TYPE_CHECKING:
@@ -76,13 +77,12 @@ def prune(plugins: Plugins, given: dict[str, Any], quiet: bool) -> Pruned:
     dense = Architecture(plugins.model_name(given["model"]), dataset.num_classes, tuple(dataset.shape))
     tools.code(dense)  # refuses a model that these classes and images do not fit
     model = load_weights_(tools.open(dense), read_weights(weights), str(weights))
-    if not quiet:
-        err(f"pruning {dense.model} by {method.name}, budget {budget.label}")
     tools.machine.prepare()
     images = Images(tools, dataset, given["seed"])
     try:
-        return prune_network(model, method, budget, images, tools.example(dense), seed_of(given["seed"], "method", method.name), dense,
-                             tuner_of(tools, dataset, given) if method.tunes else None)
+        with progress(quiet) as seen, seen.stage("prune", f"{method.name} {budget.label} {dense.model} {dataset.name}"):
+            return prune_network(model, method, budget, images, tools.example(dense), seed_of(given["seed"], "method", method.name), dense,
+                                 tuner_of(tools, dataset, given) if method.tunes else None)
     except BenchError as error:
         raise (images.failed or [error])[0] from None
 

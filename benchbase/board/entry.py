@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 UNPRUNED, OWN_BASE, RECOMPUTED = "unpruned", "own base", ", BN recomputed"
 # How columns stand in tables; others follow by name.
-ORDER = (UNPRUNED, OWN_BASE, "one-shot", "one-shot" + RECOMPUTED, "finetune", "finetune-matched", "rewind",
+ORDER = (UNPRUNED, OWN_BASE, "one-shot", "one-shot" + RECOMPUTED, "finetune", "finetune-matched", "rewind", "rewind-early",
          "scratch-e", "scratch-b", "scratch-b-cap2", "scratch-matched", "unpruned-long")
 # Name, inherited side, scratch side. The first has equal compute on both sides and carries the verdict (gate 4).
 GAPS = (("matched", "finetune-matched", "scratch-matched"), ("paper", "finetune", "scratch-b"), ("same epochs", "finetune", "scratch-e"))

@@ -22,6 +22,7 @@ fresh ones. What the first gains over the second is the worth of the inherited w
 | unpruned | fresh, dense | the base's recipe: the control of every row |
 | one-shot | inherited | not at all; beside it, batch-norm statistics recomputed on training images |
 | finetune | inherited | the fine-tuning recipe: few epochs at a low rate |
+| rewind, rewind-early | the base's at init, or after 1/32 of its training | the base's recipe from there on; the control is scratch-e |
 | scratch-e, scratch-b | fresh | the base's epochs; as many as cost what the base's did |
 | finetune-matched, scratch-matched | inherited, fresh | the same multiply-adds in all, pretraining and pruning included |
 | unpruned-long | fresh, dense | as long as the longest scratch training: has the base converged? |

@@ -111,7 +111,7 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     Raises BenchError for the first name, parameter, budget or recipe that is wrong: before anything has run.
     """
     methods = [_checked(plugins.method(text)) for text in suite.methods]
-    protocols = tuple(_startable(plugins.protocol(name)) for name in suite.protocols)
+    protocols = tuple(plugins.protocol(name) for name in suite.protocols)
     budgets = [plugins.budget(value) for value in suite.budgets]
     models = [plugins.model_name(name) for name in suite.models]
     for name in models:
@@ -155,12 +155,6 @@ def _no_path(who: str, name: str, value: Any) -> None:
         if isinstance(text, str) and (scrub(text, len(text)) != text or text.startswith("~")):
             raise BenchError(f"{who}: {name} = {text!r} is a path, and records hold none",
                              f"declare {name} with field(metadata={{'identity': False}}), and what it leads to as another parameter")
-
-
-def _startable(protocol: Protocol) -> Protocol:
-    if protocol.start == "rewound":
-        raise BenchError(f"protocol {protocol.name} starts from rewound weights, and no stage makes them", "use a protocol of another start")
-    return protocol
 
 
 def _no_twins(what: str, names: Iterable[Any], values: list[Any]) -> None:

@@ -14,10 +14,11 @@ def ledger(outcome: Outcome) -> dict[str, Any]:
     """The ledger of a row, from what its stages tell.
 
     A network trained from fresh weights owes nothing to pretraining and pruning where its architecture was known before them. Where a
-    method found the architecture, they are part of its cost. Multiply-adds of masked networks are those with weights that stay.
+    method found the architecture, they are part of its cost. Rewound weights are the base's own on its way: they cost nothing beside it.
+    Multiply-adds of masked networks are those with weights that stay.
     """
     ready, protocol = outcome.ready, outcome.protocol
-    owes = protocol.start == "inherited" or (protocol.start == "fresh" and ready.target.architecture is None)
+    owes = protocol.start in ("inherited", "rewound") or (protocol.start == "fresh" and ready.target.architecture is None)
     macs = ready.target.dense.macs if protocol.start == "unpruned" else ready.cost.macs_nonzero
     return {"pretrain": training(ready.base.own, ready.target.dense.macs) if owes else NOTHING,
             "prune": pruning(ready) if owes else NOTHING,

@@ -55,7 +55,8 @@ class Planner:
         if done is None and (failed := self.do.failure(key)):
             raise failed
         exact = isinstance(inputs.get("architecture"), Architecture) and inputs.get("after") is None
-        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, recipe.epochs if recipe and stage.kind == "train" else 0)
+        epochs = (inputs.get("until") or recipe.epochs) - (inputs.get("since") or 0) if recipe and stage.kind == "train" else 0
+        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, epochs)
         self.entries[key] = replace(entry, asked=entry.asked + 1)
         return done or Planned(stage.kind, key)
 
@@ -124,6 +125,7 @@ def _charge(planner: Planner, outcome: Outcome) -> None:
     """Write what the trainings of an outcome cost into their entries."""
     ready = outcome.ready
     images, dense = ready.cell.work.images, ready.target.dense
-    for stage in (ready.base.plain, ready.base.own):
-        planner.charge(stage, dense, images)
+    for stage in (ready.base.plain, ready.base.own, outcome.early):
+        if stage is not None:
+            planner.charge(stage, dense, images)
     planner.charge(outcome.final, dense if outcome.protocol.start == "unpruned" else ready.cost, images)

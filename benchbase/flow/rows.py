@@ -62,9 +62,9 @@ def network(outcome: Outcome) -> dict[str, Any]:
     extra = {name: done.info["value"] for name, done in outcome.gauged.items() if isinstance(done, Done)}
     report, achieved = pruned["report"], pruned["report"]["achieved"]
     return {
-        "scratch_epochs": None if protocol.start == "inherited" else {"formula": protocol.formula, "ratio": ready.ratio, "cap": protocol.cap},
+        "scratch_epochs": None if protocol.start in ("inherited", "rewound") else {"formula": protocol.formula, "ratio": ready.ratio, "cap": protocol.cap},
         "architecture": outcome.architecture.to_json(), "kept": {} if dense else compact(pruned["kept"]),
-        "metrics": {**measured(outcome.measured, positions), "epochs": outcome.recipe.epochs, "top1_bn": again.get("top1"),
+        "metrics": {**measured(outcome.measured, positions), "epochs": outcome.recipe.epochs - outcome.since, "top1_bn": again.get("top1"),
                     "loss_bn": again.get("loss"), "extra": extra, "equivalence": None if dense else report["equivalence"]},
         "asked": ready.cell.budget.to_json(), "achieved": dict.fromkeys(achieved, 0.0) if dense else achieved,
         "rescued": [] if dense else report["rescued"], "guessed": outcome.final.info.get("guessed", []),
@@ -78,7 +78,7 @@ def network(outcome: Outcome) -> dict[str, Any]:
 def provenance(outcome: Outcome) -> dict[str, Any]:
     """What made the row, as its stages tell: a record out of the store names the machine that trained, not the one that reads."""
     ready, final = outcome.ready, outcome.final
-    offer, stages = ready.cell.offer, [ready.base.own, ready.pruned, final, outcome.measured, outcome.recalibrated]
+    offer, stages = ready.cell.offer, [ready.base.own, ready.pruned, outcome.early, final, outcome.measured, outcome.recalibrated]
     plugin = {offer.distribution: offer.version} if offer and offer.distribution and offer.version else {}
     return {"memory_format": final.info.get("memory_format") or ready.base.own.info["memory_format"],
             "versions": {**plugin, **final.info["versions"]}, "device": final.info["device"],

@@ -13,7 +13,6 @@ from benchbase.nets.cost import cost
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.net import Net, private_copy
 from benchbase.nets.surgery import drop_, mask_, slice_, zero_
-from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
 from benchbase.values.selection import Selection
 
@@ -22,11 +21,10 @@ EQUIVALENT = 1e-4  # largest difference of zeroed and sliced networks, in units 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A verified selection, the private copy it was made on, and the budget the method was given."""
+    """A verified selection, and the private copy it was made on."""
 
     net: Net
     selection: Selection
-    budget: Budget
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,12 @@ def sliced(chosen: Chosen, example: Any) -> tuple[nn.Module, Trace]:
     if chosen.selection.masks:
         mask_(small, chosen.selection.masks)
     return small, trace
+
+
+def cut_as(selection: Selection, model: nn.Module, trace: Trace, example: Any) -> nn.Module:
+    """A copy of `model` cut, masked and without its dropped blocks as `selection` says. trace: of a network of its architecture."""
+    net = Net(model, trace, torch.Generator(), tuple(g for g in trace.groups if g.name in selection.kept))
+    return sliced(Chosen(net, selection), example)[0]
 
 
 def cut(chosen: Chosen, example: Any) -> Small:

@@ -67,13 +67,18 @@ def read_folder(folder: str | Path, model: Callable[[], nn.Module] | None = None
                 open_model: Callable[[Architecture], nn.Module] | None = None) -> Pruned:
     """A pruned folder read back, its weights loaded into the rebuilt network. BenchError for anything missing, broken or foreign."""
     folder = Path(folder)
-    architecture = architecture_of(read_json(folder / ARCHITECTURE))
-    chosen, report = read_json(folder / SELECTION), read_json(folder / REPORT)
-    masks = read_weights(folder / MASKS) if architecture.masks else {}
-    if architecture.masks and digest_of(masks) != architecture.masks:
+    architecture, report = architecture_of(read_json(folder / ARCHITECTURE)), read_json(folder / REPORT)
+    selection = read_selection(folder)
+    if architecture.masks and digest_of(selection.masks) != architecture.masks:
         raise BenchError(f"{folder / MASKS} is not the one of its architecture.json", "write the folder again with `bench prune`")
     net = load_weights_(shell(architecture, model, open_model), read_weights(folder / WEIGHTS), str(folder / WEIGHTS)).eval()
-    return Pruned(net, _selection_of(chosen, masks, folder / SELECTION), architecture, report)
+    return Pruned(net, selection, architecture, report)
+
+
+def read_selection(folder: Path) -> Selection:
+    """What a pruned folder says that was chosen, masks included. BenchError for anything missing or broken."""
+    chosen = read_json(folder / SELECTION)
+    return _selection_of(chosen, read_weights(folder / MASKS) if chosen.get("masks") else {}, folder / SELECTION)
 
 
 def selection_json(selection: Selection) -> dict[str, Any]:

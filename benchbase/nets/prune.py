@@ -134,7 +134,7 @@ def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, seed: i
     selection = verified(method.name, selection, twin, groups, None if _decides(method) else budget)
     if selection.masks and any(len(k) < g.width for g, k in zip(groups, selection.kept.values())):
         raise method_error(method.name, "it prunes channels and single weights at once", "return kept or masks, not both")
-    return Chosen(net, selection, budget)
+    return Chosen(net, selection)
 
 
 def _bisect(model: nn.Module, method: Method, budget: Budget, data: Any, example: Any, seed: int, trace: Trace, tuner: Any) -> Chosen:

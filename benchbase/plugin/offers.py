@@ -122,6 +122,8 @@ def _protocol(value: Any) -> Entries:
         raise TypeError(f"{_called(value)} is no benchbase.Protocol")
     if value.start not in STARTS or not callable(value.train):
         raise ValueError(f"protocol {value.name}: start is one of {', '.join(STARTS)}, train a function that gives a Recipe")
+    if not 0 <= value.rewound_to < 1:
+        raise ValueError(f"protocol {value.name}: rewound_to is a part of the base's training, at least 0 and below 1")
     yield value.name, value, f"{value.start} weights; epochs: {value.formula or 'its own'}"
 
 

@@ -41,20 +41,22 @@ class Checkpoints:
 
 
 def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: Machine, callback: Any = None,
-           masks: Mapping[str, Tensor] | None = None, checkpoints: Checkpoints | None = None, net: Any = None) -> Trained:
+           masks: Mapping[str, Tensor] | None = None, checkpoints: Checkpoints | None = None, net: Any = None,
+           span: range | None = None) -> Trained:
     """Train `model` in place on the train split, by `recipe`; the same bits for the same arguments on one machine.
 
     callback: hooks of `benchbase.Callback`.  masks: parameter name -> bool, True stays; the rest is zero and remains so.
-    net: what the callback's `start` gets, a `Net` over this model; the model where it is left out.
+    net: what the callback's `start` gets, a `Net` over this model; the model where it is left out.  span: the epochs of the recipe
+    to train, by default all; learning rates and images are those that these epochs have in the whole training.
     The learning rate is set before each step, by the fraction of all images seen. Each epoch seeds its own generators (torch's
     global one too, for dropout; the caller's is put back), so that a training resumed from a State equals one never interrupted.
     Leaves the model on the machine's device, in train mode as it was before. With no epochs only callbacks and masks act.
     Raises BenchError, kind "diverged", naming the epoch where the loss or a weight is not finite.
     """
-    checkpoints = checkpoints or Checkpoints()
+    checkpoints, span = checkpoints or Checkpoints(), range(recipe.epochs) if span is None else span
     keep = KeepMasks(masks) if masks else None
     callbacks = Chain(tuple(c for c in (callback, keep) if c is not None))
-    names, mode, images, first = set(model.state_dict()), model.training, 0, 0
+    names, mode, images, first = set(model.state_dict()), model.training, 0, span.start
     started = time.perf_counter()
     with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout:
         torch.manual_seed(seeds.of("start", 0))
@@ -66,7 +68,7 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
         if checkpoints.resume is not None:
             restore_(checkpoints.resume, model, run.optimiser, callbacks)
             first = checkpoints.resume.epoch
-        for epoch in range(first, recipe.epochs):
+        for epoch in range(first, span.stop):
             images += run.epoch_(epoch)
             if checkpoints.on_epoch is not None:
                 checkpoints.on_epoch(epoch, lambda done=epoch + 1: state_of(done, model, run.optimiser, callbacks))

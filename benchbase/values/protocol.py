@@ -22,6 +22,8 @@ class Protocol:
     charges_pruning: the retraining gets the multiply-adds that pruning cost on top (gate 4).
     recalibrates: batch-norm statistics recomputed on calibration images are measured as well (gate 12).
     cap: the largest F1/F2 that the formula counts, where it has a limit.
+    rewound_to: of a "rewound" start, the part of the base's training after which its weights are taken; 0: the initial ones. The
+    retraining goes on from that epoch of its recipe.
     """
 
     name: str
@@ -31,10 +33,15 @@ class Protocol:
     charges_pruning: bool = False
     recalibrates: bool = False
     cap: float | None = None
+    rewound_to: float = 0.0
 
     def recipe(self, base: Recipe, finetune: Recipe, dense: Cost, pruned: Cost) -> Recipe:
         """The recipe of the retraining."""
         return self.train(base, finetune, dense, pruned)
+
+    def since(self, base: Recipe) -> int:
+        """The epoch of the base that a "rewound" start goes back to, whole and at least 1 unless it is the beginning; 0 of other starts."""
+        return max(1, round(base.epochs * self.rewound_to)) if self.start == "rewound" and self.rewound_to else 0
 
 
 class Metric:

@@ -3,6 +3,10 @@
 K1, K2: epochs of the base and of fine-tuning. F1, F2: multiply-adds of the dense and of the pruned network. The paper's Scratch-B
 leaves the fine-tuning out of the budget on purpose; the matched pair counts everything: both spend
 T = K1 F1 (pretraining) + pruning + K1 F2 (retraining), once on inherited and once on fresh weights.
+
+The lottery ticket (Frankle and Carbin, ICLR 2019; the paper's section 6): what pruning chose, with the weights that the base began
+with, trained as the base was. `rewind-early` goes back to an early epoch instead, 1/32 of the training (Frankle et al., ICML 2020, rewind
+ResNet-20 on CIFAR-10 to iteration 2,000 of 63,000). Their control is scratch-e: the same channels or mask with new weights.
 """
 from __future__ import annotations
 
@@ -41,5 +45,8 @@ def bench_protocols() -> list[Protocol]:
         Protocol("scratch-b", "fresh", same_compute, "int(K1 * F1/F2)"),
         Protocol("scratch-b-cap2", "fresh", capped, "int(K1 * min(F1/F2, 2))", cap=2.0),
         Protocol("scratch-matched", "fresh", matched, "int(K1 * F1/F2 + K1) + pruning / F2", charges_pruning=True),
+        Protocol("rewind", "rewound", lambda base, finetune, dense, pruned: base, "K1, the base's schedule again from its initial weights"),
+        Protocol("rewind-early", "rewound", lambda base, finetune, dense, pruned: base,
+                 "K1 - k, the base's schedule from epoch k = max(1, round(K1 / 32)) on, with the base's weights there", rewound_to=1 / 32),
         Protocol("unpruned-long", "unpruned", longest, "int(K1 * F1/F2 + K1), dense"),
     ]

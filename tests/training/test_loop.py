@@ -74,6 +74,16 @@ def test_the_same_seed_gives_the_same_bits(tiny, small, same, layout):
     assert done[0].images == 4 * 129 and done[0].memory_format == layout and nets[0][0].weight.is_contiguous()
 
 
+def test_a_part_of_the_epochs_is_as_in_the_whole(tiny, small, same, machine):
+    """Without momentum, which begins anew, parts one after the other are the whole training bit for bit: learning rates, images, dropout."""
+    recipe, whole, parts = replace(RECIPE, momentum=0.0, schedule="onecycle", warmup=0.3), small(), small()
+    train_(whole, recipe, tiny, SEEDS, machine)
+    seen = [train_(parts, recipe, tiny, SEEDS, machine, span=span).images for span in (range(1), range(1, 3), range(3, 4))]
+    assert same(whole, parts) and seen == [129, 258, 129]
+    begun = small()
+    assert train_(begun, recipe, tiny, SEEDS, machine, span=range(0)).images == 0 and same(begun, small())
+
+
 def test_the_callers_random_numbers_play_no_part_and_are_not_touched(tiny, small, same, machine):
     nets = [small(), small()]
     torch.manual_seed(5)

@@ -19,8 +19,15 @@ def test_where_each_starts_and_how_long_it_trains():
     said = {name: (p.start, p.recipe(BASE, TUNE, DENSE, SMALL).epochs) for name, p in OURS.items()}
     assert said == {"one-shot": ("inherited", 0), "finetune": ("inherited", 40), "finetune-matched": ("inherited", 160), "scratch-e": ("fresh", 160),
                     "scratch-b": ("fresh", 243), "scratch-b-cap2": ("fresh", 243),
-                    "scratch-matched": ("fresh", 403), "unpruned-long": ("unpruned", 403)}
-    assert {p.start for p in OURS.values()} <= set(STARTS)
+                    "scratch-matched": ("fresh", 403), "unpruned-long": ("unpruned", 403),
+                    "rewind": ("rewound", 160), "rewind-early": ("rewound", 160)}
+    assert {p.start for p in OURS.values()} == set(STARTS)
+
+
+def test_how_far_back_weights_are_rewound():
+    assert {name: p.since(BASE) for name, p in OURS.items() if p.since(BASE)} == {"rewind-early": 5}
+    assert [OURS["rewind-early"].since(replace(BASE, epochs=n)) for n in (1, 4, 47, 48, 200)] == [1, 1, 1, 2, 6]
+    assert replace(OURS["finetune"], rewound_to=0.5).since(BASE) == 0
 
 
 def test_only_finetune_has_another_recipe_than_the_base():

@@ -43,6 +43,15 @@ def bar(scores: Tensor, ratio: float) -> Tensor:
     return scores.kthvalue(int(len(scores) * Decimal(str(ratio))) + 1).values
 
 
+def top(scores: Tensor, count: int) -> Tensor:
+    """The mask of the `count` largest scores; of equal ones the later."""
+    import torch
+
+    mask = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
+    mask[scores.flatten().argsort(stable=True)[scores.numel() - count:]] = True
+    return mask.reshape(scores.shape)
+
+
 def rescue(net: Any, masks: Mapping[str, Tensor], scores: Mapping[str, Tensor]) -> None:
     """Let a layer that would lose every weight keep the one of the largest score, and name the layer in the report."""
     for name, mask in masks.items():

@@ -64,7 +64,7 @@ def noise() -> list[tuple[torch.Tensor, torch.Tensor]]:
 @pytest.fixture(scope="session")
 def made_up() -> Data:
     """64 made-up images of ten classes."""
-    return load(Synthetic(train=64, test=32), Path("nowhere"))
+    return load(Synthetic(num_classes=10, train=64, test=32), Path("nowhere"))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ BUDGET = Budget(ratios={"0": 0.6, "2": 0.3})  # keeps 4 of 10 and 4 of 7
 
 def fresh() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 10, 3, padding=1), nn.ReLU(), nn.Conv2d(10, 7, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 4))
+    return nn.Sequential(nn.Conv2d(1, 10, 3, padding=1), nn.ReLU(), nn.Conv2d(10, 7, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 10))
 
 
 def live(model: nn.Module, steps: int = 20) -> Net:

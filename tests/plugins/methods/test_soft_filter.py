@@ -55,7 +55,7 @@ class Watch:
 def trained(made_up, machine, budget, epochs=3):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 10, 3, padding=1, bias=False), nn.BatchNorm2d(10), nn.ReLU(), nn.Conv2d(10, 7, 3), nn.ReLU(),
-                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 4))
+                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 10))
     before, after, soft = Watch(), Watch(), ZeroSmallest(budget)
     net = live(model)
     soft.start(net)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchbase import Method, Selection, hookimpl
 
 from ._masks import above, rescue, shares, weights_of
+from ._reported import Reported
 from ._scores import at_least
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Magnitude(Method):
     keep_at_least: ClassVar[int] = 1
     paper: ClassVar[str] = ("Han, Pool, Tran, Dally. Learning both Weights and Connections for Efficient Neural Networks. NeurIPS 2015, "
                             "arXiv:1506.02626, section 3")
+    reported: ClassVar[Any] = Reported("magnitude")
 
     def __post_init__(self) -> None:
         at_least(self, steps=1, epochs=1)

@@ -99,6 +99,16 @@ def test_what_is_not_applicable_is_no_failure(ran, here):
     assert {f.kind for f in load_failures("leaderboard")} == {"not_applicable"}
 
 
+def test_observers_of_plugins_hear_of_every_stage(ran, package, here):
+    package("watcher", "from pathlib import Path\nfrom benchbase import hookimpl\n\n@hookimpl\ndef bench_stage_done(event):\n"
+                       "    with Path('heard').open('a') as file:\n        print(event.kind, event.cached, file=file)\n    raise OSError('no tracker')\n")
+    said = bench("run", *ran.args, *ran.folders, "--protocol", "one-shot", "-q")
+    assert (said.code, said.err) == (0, "")
+    heard = Path("heard").read_text().splitlines()
+    assert {kind: heard.count(f"{kind} True") for kind in ("resolve", "train", "prune", "measure")} == {"resolve": 4, "train": 2, "prune": 2, "measure": 6}
+    assert len(heard) == 14
+
+
 def test_a_dry_run_is_the_plan(ran):
     said = bench("run", *ran.args, *ran.folders, "--dry-run", "--json")
     assert json.loads(said.out)["stages"]["train"] == {"asked": 8, "distinct": 8, "cached": 8, "to_run": 0}

@@ -1,7 +1,8 @@
 """What several methods need: channels by score, filters, slices, gradients. No torch is loaded with it."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -40,18 +41,37 @@ def slices(tensor: Tensor, use: Any) -> Tensor:
     return tensor.detach().movedim(use.dim, 0)[at].reshape(len(use.at), -1).double()
 
 
-def gradients(model: nn.Module, names: Iterable[str], images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def gradients(model: nn.Module, names: Iterable[str], images: Tensor, labels: Tensor, batch_statistics: bool = False) -> dict[str, Tensor]:
     """Gradients of the mean cross-entropy of a batch with respect to the named parameters. The model is left as it is: it computes
-    with copies of them, in the mode it is in."""
+    with copies of them and of its statistics, in the mode it is in.
+
+    batch_statistics: batch norms normalise by the batch, as in training; nothing else changes its mode.
+    """
     import torch
     from torch.func import functional_call
     from torch.nn import functional
 
     copies = {name: model.get_parameter(name).detach().clone().requires_grad_() for name in names}
-    with torch.enable_grad():
-        loss = functional.cross_entropy(logits(functional_call(model, copies, (images,))), labels)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.enable_grad(), normalising(model, batch_statistics):
+        loss = functional.cross_entropy(logits(functional_call(model, {**copies, **buffers}, (images,))), labels)
         found = torch.autograd.grad(loss, list(copies.values()), allow_unused=True)
     return {name: torch.zeros_like(copy) if g is None else g for (name, copy), g in zip(copies.items(), found, strict=True)}
+
+
+@contextmanager
+def normalising(model: nn.Module, batch_statistics: bool) -> Iterator[None]:
+    """Batch norms in train mode, where asked, and back in their own afterwards."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    modes = [(m, m.training) for m in model.modules() if batch_statistics and isinstance(m, _BatchNorm)]
+    try:
+        for module, _ in modes:
+            module.train()
+        yield
+    finally:
+        for module, training in modes:
+            module.train(training)
 
 
 def logits(output: Any) -> Tensor:

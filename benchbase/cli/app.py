@@ -36,35 +36,33 @@ class Bench(click.Group):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.commands = Verbs(dict.fromkeys(VERBS))
-        self._asked = False
 
-    def offered(self) -> list[str]:
-        """The names of the verbs that plugins add. None replaces one of the core's; a plugin that fails takes nothing else down."""
-        if not self._asked:
-            self._asked = True  # first, so that a plugin may look at the group
-            from benchbase.cli.plugins import commands
+    def ask(self, told: bool = False) -> list[str]:
+        """Ask the plugins (told: those whose source speaks of verbs) for theirs; the names. None replaces one of the core's."""
+        from benchbase.cli.plugins import commands
 
-            for command in commands(self):
-                self.add_command(command)
+        self.commands = Verbs(dict.fromkeys(VERBS))
+        for command in commands(self, told):
+            self.add_command(command)
         return sorted(set(self.commands) - set(VERBS))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*VERBS, *self.offered()]
+        return [*VERBS, *self.ask(told=True)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self.commands[cmd_name] if cmd_name in VERBS or cmd_name in self.offered() else None
+        return self.commands[cmd_name] if cmd_name in self.commands or cmd_name in self.ask() else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         command = self.get_command(ctx, args[0])
         if command is None:
-            raise unknown("command", args[0], self.list_commands(ctx))
+            raise unknown("command", args[0], self.commands)
         return args[0], command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs with a line each, out of the table above: no verb is imported for it."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
-        rows = [(name, self.commands[name].get_short_help_str(limit=80)) for name in self.offered()]
+        rows = [(name, self.commands[name].get_short_help_str(limit=80)) for name in self.ask(told=True)]
         if rows:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(rows)

@@ -89,21 +89,20 @@ def test_the_console_script(python):
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 2
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """The group as in a process that has asked no plugin yet."""
-    monkeypatch.setattr(cli, "_asked", False)
     monkeypatch.setattr(cli, "commands", type(cli.commands)(dict.fromkeys(VERBS)))
 
 
-def test_a_plugin_adds_a_verb(fresh, package):
+def test_a_plugin_adds_a_verb(package):
     package("greeter", HELLO)
     assert "\nCommands of plugins:\n  hello  Say hello.\n" in bench("--help").out
     said = bench("hello", "you")
     assert (said.code, said.out) == (3, "hello you\n")
 
 
-def test_verbs_of_the_core_ask_no_plugin(fresh, package):
+def test_verbs_of_the_core_ask_no_plugin(package):
     package("greeter", HELLO)
     bench("list", "--help")
     assert "greeter_plugin" not in sys.modules
@@ -112,7 +111,7 @@ def test_verbs_of_the_core_ask_no_plugin(fresh, package):
 @pytest.mark.parametrize("code, told", [
     (HELLO.replace("def hello", "def run").replace("[hello]", "[run]"), "two plugins offer the verb 'run': benchbase and greeter-plugins"),
     (HELLO.replace("return [hello]", "raise OSError"), ""), ("import nothing_like_it", "")])
-def test_a_plugin_that_gets_it_wrong_costs_its_own_verbs_only(fresh, package, code, told):
+def test_a_plugin_that_gets_it_wrong_costs_its_own_verbs_only(package, code, told):
     package("greeter", code)
     said = bench("--help")
     assert said.code == 0 and "Commands of plugins" not in said.out and (told in said.err if told else not said.err)
@@ -122,3 +121,16 @@ def test_a_plugin_that_gets_it_wrong_costs_its_own_verbs_only(fresh, package, co
 def test_commands_are_plain_click():
     with click.Context(cli) as ctx:
         assert all(isinstance(cli.get_command(ctx, verb), click.Command) for verb in VERBS)
+
+
+def test_help_loads_no_plugin_that_has_no_verb(package):
+    package("greeter", HELLO)
+    package("silent", "import sys\nsys.silent_was_loaded = True\nfrom benchbase import hookimpl\n@hookimpl\ndef bench_suites():\n    return []\n")
+    assert "hello" in bench("--help").out and not hasattr(sys, "silent_was_loaded")
+
+
+def test_a_verb_that_its_source_does_not_tell_is_found_when_it_is_used(package):
+    package("greeter", "from greeter_inside import *\n")
+    package("inside", "")
+    __import__("pathlib").Path(sys.path[0], "greeter_inside.py").write_text(HELLO)
+    assert "hello" not in bench("--help").out and bench("hello", "you").out == "hello you\n"

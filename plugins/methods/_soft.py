@@ -17,7 +17,8 @@ class ZeroSmallest(Callback):
 
     by: "l2", the filter's L2 norm, or "distance", the sum of its Euclidean distances to the others of its layer.
     Only weights of filters are set, as in the authors' code: norms, momentum and the filters' gradients go on, so that they may return.
-    A filter is the one that first writes the channel; where several layers write it, they are zeroed together.
+    A filter is the one that first writes the channel; where several layers write it, they are zeroed together. Of what a gather picks
+    from a shared stream it is the kernels that read it there.
     """
 
     budget: Budget
@@ -31,7 +32,7 @@ class ZeroSmallest(Callback):
         self._net[:] = [net]
 
     def after_epoch(self, model: Any, epoch: int) -> None:
-        """Zero the smallest filters of every group, in each layer that writes it."""
+        """Zero the smallest filters of every group, in each layer that has them."""
         import torch
 
         [net] = self._net
@@ -39,7 +40,7 @@ class ZeroSmallest(Callback):
             for group in net.groups:
                 if self.budget.keep(group) < group.width:
                     gone = sorted({*range(group.width)} - {*kept_by(self.by, net, group, self.budget.keep(group))})
-                    for use, layer in net.writers(group):
+                    for use, layer in net.writers(group) or net.consumers(group):
                         layer.weight.index_fill_(use.dim, torch.as_tensor(use.at[gone].reshape(-1), device=layer.weight.device), 0)
 
 

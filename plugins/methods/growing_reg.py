@@ -42,7 +42,7 @@ class GrowingPenalty(Callback):
             gone.update({g.name: sorted({*range(g.width)} - {*largest(filter_norms(net, g, 1), self.budget.keep(g))}) for g in groups})
         strength = self.ceiling * min((progress - self.start_at) / (self.full_at - self.start_at), 1.0)
         for group in groups:
-            for use, layer in net.writers(group):
+            for use, layer in net.writers(group) or net.consumers(group):
                 at = torch.as_tensor(use.at[gone[group.name]].reshape(-1), device=layer.weight.device)
                 layer.weight.grad.index_add_(use.dim, at, layer.weight.detach().index_select(use.dim, at), alpha=strength)
 

@@ -24,6 +24,7 @@ from benchbase.values.recipe import Recipe
 from benchbase.values.spec import Suite
 from benchbase_plugins.methods._soft import ZeroSmallest
 from benchbase_plugins.methods.soft_filter import SoftFilter
+from benchbase_plugins.models.preresnet import preresnet20
 
 
 def live(model: nn.Module) -> Net:
@@ -100,6 +101,16 @@ def test_added_channels_are_zeroed_in_every_layer_that_writes_them():
     soft.after_epoch(model, 0)
     for layer in (model.one, model.two):
         assert sorted((layer.weight.flatten(1).abs().sum(1) == 0).nonzero().flatten().tolist()) == first
+
+
+def test_of_what_a_gather_picks_the_kernels_that_read_it_are_zeroed():
+    torch.manual_seed(0)
+    model = preresnet20(10, 1)
+    soft, conv = ZeroSmallest(Budget(ratios={"layer1.1.select": 0.5})), model.layer1[1].conv1
+    gone, before = small_filters(conv.weight.detach().transpose(0, 1), 8), {k: v.clone() for k, v in model.state_dict().items()}
+    soft.start(live(model))
+    soft.after_epoch(model, 0)
+    assert (conv.weight[:, gone] == 0).all() and [k for k, v in model.state_dict().items() if not torch.equal(v, before[k])] == ["layer1.1.conv1.weight"]
 
 
 @pytest.mark.parametrize("name", ["vgg-digits", "resnet-digits"])

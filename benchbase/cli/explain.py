@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchbase.cli.options import data_option, json_option, traceback_option
+from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, count, out, print_json
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 @click.command("explain")
 @click.option("--model", required=True, metavar="NAME", help="The model: vgg16, torchvision:resnet18, timm:NAME.")
 @click.option("--dataset", required=True, metavar="NAME", help="The data set, for the shape of its images and its classes.")
-@data_option
 @json_option
 @traceback_option
-def command(model: str, dataset: str, data: str | None, as_json: bool) -> None:
+def command(model: str, dataset: str, as_json: bool) -> None:
     """Trace a network and show its groups: channels that can only be removed together, from input to output, under the names that
     budgets and selections use.
 

@@ -41,7 +41,8 @@ recipe_options = group(
 suite_options = group(
     click.option("-m", "--method", "methods", multiple=True, metavar="NAME[P=V,...]",
                  help="A method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod. Repeatable."),
-    click.option("--model", "models", multiple=True, metavar="NAME", help="A model: vgg16, torchvision:resnet18, timm:NAME. Repeatable.  [default: vgg-digits]"),
+    click.option("--model", "models", multiple=True, metavar="NAME",
+                 help="A model: vgg16, torchvision:resnet18, timm:NAME. Repeatable.  [default: vgg-digits]"),
     click.option("--dataset", "datasets", multiple=True, metavar="NAME",
                  help="A data set: cifar10, imagefolder:PATH[name=..,size=32]. Repeatable.  [default: digits]"),
     click.option("--budget", "budgets", multiple=True, metavar="B",
@@ -55,12 +56,14 @@ machine_options = group(
     click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to compute. auto: a GPU if there is one."),
     click.option("--precision", type=click.Choice(["fp32", "bf16", "auto"]), default="auto", show_default=True,
                  help="bf16: mixed precision. auto: bf16 on a GPU that computes it, else fp32."),
-    click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Threads of one stage. Results depend on it in the last bits."))
+    click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+                 help="Threads of one stage. Results depend on it in the last bits."))
 folder_options = group(store_option, data_option)
 run_options = group(
     suite_options, machine_options,
     click.option("--executor", metavar="NAME", help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
-    click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Cells at a time, each in a process of its own."),
+    click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+                 help="Cells at a time, each in a process of its own."),
     leaderboard_option, folder_options,
     click.option("--rerun", type=click.Choice(["failed", "all"]), help="Do again what failed, or everything, though the store knows it."),
     json_option, quiet_option, traceback_option)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchbase.cli.folders import check_writable
-from benchbase.cli.options import assigned, folder_options, json_option, machine_options, quiet_option, recipe_options, settings_from, traceback_option
+from benchbase.cli.options import (
+    assigned,
+    folder_options,
+    json_option,
+    machine_options,
+    quiet_option,
+    recipe_options,
+    settings_from,
+    traceback_option,
+)
 from benchbase.cli.output import columns, out, print_json
 from benchbase.cli.progress import progress
 from benchbase.errors import BenchError
@@ -21,13 +30,15 @@ if TYPE_CHECKING:
 
 
 @click.command("prune")
-@click.option("-m", "--method", required=True, metavar="NAME[P=V,...]", help="The method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod.")
+@click.option("-m", "--method", required=True, metavar="NAME[P=V,...]",
+              help="The method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod.")
 @click.option("--model", required=True, metavar="NAME", help="The model.")
 @click.option("--dataset", required=True, metavar="NAME", help="The data set: shape and classes; its training images for methods that read them.")
 @click.option("--weights", metavar="W.safetensors", help="Trained weights of the model.  [default: as `bench run` has trained and stored them]")
 @click.option("--budget", required=True, metavar="B", help="How much to remove: 0.5, macs=0.5, params=0.5, compression=8, a name or a YAML file.")
 @click.option("--out", "folder", required=True, metavar="DIR", help="The folder to write; it must not exist, or be empty.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N", help="Seed of the method, and of the stored base.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N",
+              help="Seed of the method, and of the stored base.")
 @recipe_options
 @machine_options
 @folder_options
@@ -152,4 +163,5 @@ def text(pruned: Pruned, folder: Path) -> str:
     rows = [(name, f"{pruned.report[name]['dense']:,}", "->", f"{pruned.report[name]['pruned']:,}",
              f"{100 * (1 - pruned.report[name]['pruned'] / max(pruned.report[name]['dense'], 1)):.1f} % less") for name in ("params", "macs")]
     kept = [(name, f"{len(kept)} channels kept") for name, kept in pruned.selection.kept.items()]
-    return "\n".join([*columns(kept), *columns(rows), f"zeroed and sliced networks differ by {pruned.report['equivalence']:.1e}", f"written to {folder}"])
+    last = [f"zeroed and sliced networks differ by {pruned.report['equivalence']:.1e}", f"written to {folder}"]
+    return "\n".join([*columns(kept), *columns(rows), *last])

@@ -50,7 +50,8 @@ def test_flattened_maps_are_many_entries_a_channel(package):
 
 @pytest.mark.parametrize("args, what", [
     (("--model", "vgg17", "--dataset", "digits"), "unknown model"), (("--model", "vgg16", "--dataset", "digit"), "unknown data"),
-    (("--model", "vgg16"), "Missing option '--dataset'"), (("--model", "torchvision:alexnet", "--dataset", "digits"), "does not run on inputs of shape (2, 1, 8, 8)")])
+    (("--model", "vgg16"), "Missing option '--dataset'"),
+    (("--model", "torchvision:alexnet", "--dataset", "digits"), "does not run on inputs of shape (2, 1, 8, 8)")])
 def test_what_cannot_be_explained(args, what):
     said = bench("explain", *args)
     assert (said.code, said.out, len(said.lines)) == (2, "", 2) and what in said.lines[0].replace("dataset 'digit'", "data set 'digit'")

@@ -67,7 +67,8 @@ def test_folders_and_machine(monkeypatch):
     monkeypatch.setenv("BENCH_STORE", "/s")
     monkeypatch.setenv("BENCH_DATA", "/d")
     assert settings_from({}).store == Path("/s") and settings_from({}).leaderboard == Path("leaderboard") and settings_from({}).threads == 1
-    made = settings_from({"store": "x", "data": "y", "leaderboard": "z", "device": "cpu", "precision": "bf16", "threads": 2, "jobs": 3, "executor": None,
+    made = settings_from({"store": "x", "data": "y", "leaderboard": "z", "device": "cpu", "precision": "bf16", "threads": 2, "jobs": 3,
+                          "executor": None,
                           "rerun": "failed"})
     assert (made.store, made.data, made.leaderboard) == (Path("x"), Path("y"), Path("z"))
     assert (made.device, made.precision, made.threads, made.jobs, made.executor, made.rerun) == ("cpu", "bf16", 2, 3, "", "failed")

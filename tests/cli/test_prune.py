@@ -14,6 +14,7 @@ from benchbase_plugins.models.vgg import vgg_digits
 from .conftest import QUICK, bench, tree
 
 HAND = ("prune", "--model", "vgg-digits", "--dataset", "digits", "--budget", "0.5", "--device", "cpu")
+STORED = ("prune", "-m", "l1-norm", "--model", "vgg-digits", *QUICK, "--budget", "0.5")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_as_json(weights, here):
 
 def test_the_base_that_a_run_has_trained(ran, here):
     """The same choice and the same weights as the run's own prune stage."""
-    said = bench("prune", "-m", "l1-norm", "--model", "vgg-digits", *QUICK, "--budget", "0.5", "--store", str(ran.root / "store"), "--seed", "1", "--out", "p")
+    said = bench(*STORED, "--store", str(ran.root / "store"), "--seed", "1", "--out", "p")
     assert said.code == 0, said.err
     stages = [p.parent for p in (ran.root / "store").rglob("selection.json")]
     mine = {name: Path("p", name).read_bytes() for name in ("selection.json", "architecture.json", "weights.safetensors")}
@@ -57,7 +58,7 @@ def test_the_base_that_a_run_has_trained(ran, here):
 
 
 def test_a_base_that_no_run_has_trained(ran, here):
-    said = bench("prune", "-m", "l1-norm", "--model", "vgg-digits", *QUICK, "--budget", "0.5", "--store", str(ran.root / "store"), "--seed", "77", "--out", "p")
+    said = bench(*STORED, "--store", str(ran.root / "store"), "--seed", "77", "--out", "p")
     assert (said.code, len(said.lines)) == (2, 2) and "seed 77" in said.lines[0] and "--weights" in said.lines[1] and "bench run" in said.lines[1]
     assert tree(here) == {}
 

@@ -68,7 +68,8 @@ def test_run_again_on_purpose(ran):
 
 def test_more_of_the_same_takes_what_is_there(ran):
     said = bench("run", *ran.args, *ran.folders, "--seeds", "0", "--protocol", "finetune", "--protocol", "finetune-matched")
-    assert said.code == 0 and "1 training run, 2 from the store" in said.out and [line.split("] ")[1].split()[0] for line in said.lines] == ["train", "measure"]
+    assert said.code == 0 and "1 training run, 2 from the store" in said.out
+    assert [line.split("] ")[1].split()[0] for line in said.lines] == ["train", "measure"]
 
 
 def test_a_suite_file_with_flags_over_it(ran, here):
@@ -80,7 +81,7 @@ def test_a_suite_file_with_flags_over_it(ran, here):
 
 def test_a_failed_cell_is_recorded_and_the_others_go_on(ran, here):
     Path("mine.py").write_text(METHODS)
-    args = ("run", "-m", "./mine.py:Bad", "-m", "./mine.py:First", *QUICK, "--seeds", "0", "--protocol", "one-shot", "--store", str(ran.root / "store"))
+    args = ("run", "-m", "./mine.py:Bad", "-m", "./mine.py:First", *QUICK, "--seeds", "0", "--protocol", "one-shot", *ran.folders[:2])
     said = bench(*args)
     assert said.code == 1 and "failed (method_error): bad 0.5 vgg-digits synthetic seed 0: bad: RuntimeError: no luck" in said.out
     assert said.lines[-2:] == ["cells failed; what is done stays done", "mend what is wrong and give the same command again, with --rerun failed"]
@@ -101,11 +102,13 @@ def test_what_is_not_applicable_is_no_failure(ran, here):
 
 def test_observers_of_plugins_hear_of_every_stage(ran, package, here):
     package("watcher", "from pathlib import Path\nfrom benchbase import hookimpl\n\n@hookimpl\ndef bench_stage_done(event):\n"
-                       "    with Path('heard').open('a') as file:\n        print(event.kind, event.cached, file=file)\n    raise OSError('no tracker')\n")
+                       "    with Path('heard').open('a') as file:\n        print(event.kind, event.cached, file=file)\n"
+                       "    raise OSError('no tracker')\n")
     said = bench("run", *ran.args, *ran.folders, "--protocol", "one-shot", "-q")
     assert (said.code, said.err) == (0, "")
     heard = Path("heard").read_text().splitlines()
-    assert {kind: heard.count(f"{kind} True") for kind in ("resolve", "train", "prune", "measure")} == {"resolve": 4, "train": 2, "prune": 2, "measure": 6}
+    assert {kind: heard.count(f"{kind} True") for kind in ("resolve", "train", "prune", "measure")} \
+        == {"resolve": 4, "train": 2, "prune": 2, "measure": 6}
     assert len(heard) == 14
 
 
@@ -141,8 +144,8 @@ def test_interrupted_between_two_rows(ran):
             os.kill(os.getpid(), signal.SIGTERM)
 
     Later(0, lambda: None).start()
-    said = bench("run", *ran.args, "--seeds", "0", "--protocol", "one-shot", "--protocol", "scratch-e", "--protocol", "unpruned-long", "--epochs", "2",
-                 "--store", str(ran.root / "store"), "--set", "recipe.weight_decay=0.001", "--json")
+    said = bench("run", *ran.args, "--seeds", "0", "--protocol", "one-shot", "--protocol", "scratch-e", "--protocol", "unpruned-long",
+                 "--epochs", "2", "--store", str(ran.root / "store"), "--set", "recipe.weight_decay=0.001", "--json")
     document = json.loads(said.out)
     assert (said.code, document["exit"], document["stopped"], document["cells_done"]) == (130, 130, "SIGTERM", 0) and len(document["records"]) >= 1
     assert [str(r) for r in sorted(Path("leaderboard").rglob("*.json"))] == sorted(document["records"])

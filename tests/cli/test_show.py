@@ -57,7 +57,8 @@ def test_reported_numbers_stand_with_their_sources():
 def test_a_method_of_someone_else(package):
     package("mine", REPORTED)
     out = bench("show", "mine").out
-    assert "from             mine-plugins 1.2 (mine)\n" in out and "  reported, with the number of the source\n    vgg16  top1 93.5\n" in out and "layers  1/2\n" in out
+    assert "from             mine-plugins 1.2 (mine)\n" in out
+    assert "  reported, with the number of the source\n    vgg16  top1 93.5\n" in out and "layers  1/2\n" in out
     assert "first: where to begin." in out
     (shown,) = json.loads(bench("show", "mine", "--json").out)
     assert shown["reported"] == [{"model": "vgg16", "top1": 93.5}] and shown["parameters"] == {"first": 3, "layers": [1, 2]}
@@ -67,7 +68,8 @@ def test_a_method_of_someone_else(package):
 @pytest.mark.parametrize("name, parts", [
     ("digits", ["data set digits\n", "epochs=24 batch_size=64 lr=0.05", "num classes  10\n", "1,797 real digits"]),
     ("imagefolder:DIR[size=32]", ["data set imagefolder\n", "per_class  0\n"]), ("vgg_digits", ["model vgg-digits\n", "139,818 parameters"]),
-    ("scratch-b", ["protocol scratch-b\n", "start            fresh\n", "int(K1 * F1/F2)"]), ("vgg16-a", ["budget vgg16-a\n", "features.0=0.5", "vggprune.py"]),
+    ("scratch-b", ["protocol scratch-b\n", "start            fresh\n", "int(K1 * F1/F2)"]),
+    ("vgg16-a", ["budget vgg16-a\n", "features.0=0.5", "vggprune.py"]),
     ("processes", ["executor processes\n"]), ("torchvision:resnet18", ["model torchvision:resnet18\n"])])
 def test_every_kind(name, parts):
     said = bench("show", name)
@@ -82,7 +84,8 @@ def test_a_suite_is_shown_whole(package, tmp_path):
     assert "methods: [random]" in bench("show", "quick").out and "One method." in bench("list", "suites").out
 
 
-@pytest.mark.parametrize("name, near", [("thinnet", "'thinet'"), ("vgg17", "'vgg16'"), ("torchvision:resnet19", "torchvision:resnet18"), ("thinet[", "bracket")])
+@pytest.mark.parametrize("name, near", [("thinnet", "'thinet'"), ("vgg17", "'vgg16'"), ("torchvision:resnet19", "torchvision:resnet18"),
+                                        ("thinet[", "bracket")])
 def test_near_misses_of_every_kind(name, near):
     said = bench("show", name)
     assert (said.code, said.out, len(said.lines)) == (2, "", 2) and near in said.err

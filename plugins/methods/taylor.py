@@ -19,7 +19,8 @@ class Taylor(Method):
 
     of: "gate", a gate of 1 on the channel where it is read, shared by all its readers: (dL/dz)^2 = (sum of g w over their kernels for it)^2.
     Behind a norm and a ReLU this is the paper's best form, the gate after batch norm. "filter", no gate: the sum of (g w)^2 over the
-    filters that write it (the paper's "Taylor FO on weights"). A group that no layer reads is scored by its filters.
+    filters that write it (the paper's "Taylor FO on weights"), or over the kernels that read it of what a gather picks. A group that no
+    layer reads is scored by its filters.
     batches: of calibration images. The network is in eval mode. One shot: the paper removes a few channels at a time over the whole
     network and trains on between; here each layer has its width from the budget.
     """
@@ -40,15 +41,16 @@ class Taylor(Method):
 
     def scores(self, net: Any, batches: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         """Importance by group, (width,) each, in double precision."""
-        read = {g.name: [use for use, _ in net.consumers(g)] if self.of == "gate" else [] for g in net.groups}
-        uses = {g.name: read[g.name] or [use for use, _ in net.writers(g)] for g in net.groups}
+        read, wrote = ({g.name: [use for use, _ in layers(g)] for g in net.groups} for layers in (net.consumers, net.writers))
+        first, second = (read, wrote) if self.of == "gate" else (wrote, read)
+        uses = {name: found or second[name] for name, found in first.items()}
         names = sorted({use.tensor for found in uses.values() for use in found})
         total: dict[str, Tensor] = {}
         for images, labels in batches:
             slopes = gradients(net.model, names, images, labels)
             for name, found in uses.items():
                 terms = [slices(slopes[u.tensor], u) * slices(net.model.get_parameter(u.tensor), u) for u in found]
-                gated = bool(read[name])
+                gated = self.of == "gate" and bool(read[name])
                 score = sum(t.sum(1) for t in terms) ** 2 if gated else sum(t.square().sum(1) for t in terms)
                 total[name] = total.get(name, 0) + score / len(batches)
         return total

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchbase.errors import BenchError
+from benchbase.nets.gather import ChannelSelect
 from benchbase_plugins.methods.taylor import Taylor
 
 
@@ -97,6 +98,26 @@ def test_filter_is_the_sum_of_squared_products(tower, batches, net_of):
                     expected[name][c] += sum(float(a * b) ** 2 for a, b in zip(g.ravel(), w.ravel(), strict=True)) / len(batches)
     for name, score in scores.items():
         assert np.allclose(score.numpy(), expected[name], rtol=1e-10, atol=0)
+
+
+def test_of_what_a_gather_picks_the_kernels_that_read_it_count(batches, net_of):
+    class Picking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.stem, self.select, self.bn, self.conv, self.head = nn.Conv2d(1, 6, 3), ChannelSelect(6), nn.BatchNorm2d(6), nn.Conv2d(6, 6, 1), nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.head((x + self.conv(functional.relu(self.bn(self.select(x))))).mean((2, 3)))
+
+    model = Picking().double().eval()
+    net = net_of(model, batches[0][0])
+    scores = Taylor(of="filter").scores(net, batches[:1])["select"]
+    x, y = batches[0]
+    functional.cross_entropy(model(x), y).backward()
+    expected = (model.conv.weight * model.conv.weight.grad).square().sum((0, 2, 3)).detach()
+    assert np.allclose(scores.numpy(), expected.numpy(), rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("of", ["gate", "filter"])

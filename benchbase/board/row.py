@@ -190,7 +190,7 @@ def goal_of(budget: Mapping[str, Any], label: str, pruned: Mapping[int, Record],
             return Goal(label, unit, budget[unit], spread(_removed(records, zero if masked else unit, unit)))
     if budget.get("ratio") is None:
         return Goal(label)
-    unit = "weights" if masked else "channels"
+    unit = "weights" if masked else "blocks" if any("blocks" in r.achieved for r in records) else "channels"
     said = [r.achieved[unit] for r in records if unit in r.achieved]
     if masked and not said:  # of all parameters, where the ratio is of the weights in scope
         return Goal(label, unit, budget["ratio"], spread(_removed(records, "nonzero", "params")), exact=False)

@@ -9,6 +9,7 @@ from benchbase.errors import BenchError
 from benchbase.flow import stages
 from benchbase.flow.cells import Cell, identified
 from benchbase.flow.do import as_failure
+from benchbase.flow.search import Trial, asked, nearest, tried
 from benchbase.flow.store import Done
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget, budget_of
@@ -45,12 +46,14 @@ class Base:
 
 @dataclass(frozen=True)
 class Ready:
-    """A cell as far as its pruned network: what its protocols start from. pruned: a stand-in where a plan has not run it."""
+    """A cell as far as its pruned network: what its protocols start from. pruned: a stand-in where a plan has not run it.
+    others: what the method tried besides."""
 
     cell: Cell
     target: Target
     base: Base
     pruned: Any
+    others: tuple[Trial, ...] = ()
 
     @property
     def cost(self) -> Cost:
@@ -75,10 +78,14 @@ class Ready:
 
     @property
     def pruning_macs(self) -> int:
-        """Multiply-adds that pruning spent: a forward pass of the dense network for each calibration image, and trainings inside the method."""
+        """Multiply-adds that pruning spent: a forward pass of the dense network for each calibration image, trainings inside the method,
+        and the bases that it tried besides."""
         if not isinstance(self.pruned, Done):
             return 0
-        return self.pruned.info["images"] * self.target.dense.macs + self.pruned.info["tuned"]["macs"]
+        dense = self.target.dense.macs
+        chosen = [done.info for done in (self.pruned, *(trial.pruned for trial in self.others)) if done]
+        return sum(info["images"] * dense + info["tuned"]["macs"] for info in chosen) \
+            + sum(TRAIN_FACTOR * trial.own.info["images"] * dense for trial in self.others)
 
 
 @dataclass(frozen=True)
@@ -112,15 +119,15 @@ def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Out
     run, code = {"data": work.data, "machine": machine}, work.code or None
     target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=method, budget=cell.budget, code=code), cell)
     dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
+    callback = asked(cell, lambda: cell.method.training(target.budget))
     plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
-    callback = callback_of(cell, target)
-    inputs = dense if callback is None else {**dense, "callback": identified(callback)}
-    own = plain if callback is None else do(stages.train, f"base of {cell.label}", **inputs)
+    trials = tried(cell, target.budget, callback, plain, dense, do)
+    best = nearest(trials, cell, target.budget)
+    own, pruned = best.own, best.pruned
     measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
     own_measured = None if own is plain else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
-    pruned = do(stages.prune, cell.label, method=method, budget=target.budget, architecture=work.dense, weights=own, seed=seed,
-                recipe=work.finetune if cell.method.tunes else None, **run)
-    ready = Ready(cell, target, Base(plain, own, measured, own_measured, inputs), pruned)
+    others = tuple(trial for trial in trials if trial is not best)
+    ready = Ready(cell, target, Base(plain, own, measured, own_measured, best.inputs), pruned, others)
     for protocol in cell.protocols:
         try:
             outcome: Outcome | Failed = follow(protocol, ready, run, do)
@@ -169,14 +176,6 @@ def gauged(ready: Ready, label: str, architecture: Any, final: Any, run: dict[st
                 raise
             found[metric.name] = error
     return found
-
-
-def callback_of(cell: Cell, target: Target) -> Any:
-    """What the method does to training, or None. Whatever it raises is its failure."""
-    try:
-        return cell.method.training(target.budget)
-    except Exception as error:
-        raise as_failure(error, f"method {cell.method.name}") from error
 
 
 def retraining(protocol: Protocol, ready: Ready) -> Recipe:

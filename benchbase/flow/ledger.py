@@ -32,10 +32,12 @@ def training(done: Done, macs: int) -> dict[str, Any]:
 
 
 def pruning(ready: Ready) -> dict[str, Any]:
-    """What pruning cost: calibration images through the dense network, and the trainings inside the method."""
-    info = ready.pruned.info
-    return {"epochs": info["tuned"]["epochs"], "images": info["images"] + info["tuned"]["images"], "macs": ready.pruning_macs,
-            "seconds": ready.pruned.seconds}
+    """What pruning cost: calibration images through the dense network, the trainings inside the method, and the bases that it tried
+    besides the one in "pretrain"."""
+    bases, choices = [trial.own for trial in ready.others], [ready.pruned, *(trial.pruned for trial in ready.others if trial.pruned)]
+    return {"epochs": sum(base.info["epochs"] for base in bases) + sum(done.info["tuned"]["epochs"] for done in choices),
+            "images": sum(base.info["images"] for base in bases) + sum(done.info["images"] + done.info["tuned"]["images"] for done in choices),
+            "macs": ready.pruning_macs, "seconds": sum(base.info["seconds"] for base in bases) + sum(done.seconds for done in choices)}
 
 
 def formula(outcome: Outcome) -> str:

@@ -125,7 +125,7 @@ def _charge(planner: Planner, outcome: Outcome) -> None:
     """Write what the trainings of an outcome cost into their entries."""
     ready = outcome.ready
     images, dense = ready.cell.work.images, ready.target.dense
-    for stage in (ready.base.plain, ready.base.own, outcome.early):
+    for stage in (ready.base.plain, ready.base.own, outcome.early, *(trial.own for trial in ready.others)):
         if stage is not None:
             planner.charge(stage, dense, images)
     planner.charge(outcome.final, dense if outcome.protocol.start == "unpruned" else ready.cost, images)

@@ -78,7 +78,8 @@ def network(outcome: Outcome) -> dict[str, Any]:
 def provenance(outcome: Outcome) -> dict[str, Any]:
     """What made the row, as its stages tell: a record out of the store names the machine that trained, not the one that reads."""
     ready, final = outcome.ready, outcome.final
-    offer, stages = ready.cell.offer, [ready.base.own, ready.pruned, outcome.early, final, outcome.measured, outcome.recalibrated]
+    tried = [done for trial in ready.others for done in (trial.own, trial.pruned)]
+    offer, stages = ready.cell.offer, [ready.base.own, ready.pruned, *tried, outcome.early, final, outcome.measured, outcome.recalibrated]
     plugin = {offer.distribution: offer.version} if offer and offer.distribution and offer.version else {}
     return {"memory_format": final.info.get("memory_format") or ready.base.own.info["memory_format"],
             "versions": {**plugin, **final.info["versions"]}, "device": final.info["device"],

@@ -12,6 +12,7 @@ from benchbase.errors import BenchError
 from benchbase.nets.cost import cost
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.net import Net, private_copy
+from benchbase.nets.shortcut import silence_
 from benchbase.nets.surgery import drop_, mask_, slice_, zero_
 from benchbase.values.cost import Cost
 from benchbase.values.selection import Selection
@@ -63,7 +64,7 @@ def cut(chosen: Chosen, example: Any) -> Small:
     small, trace = sliced(chosen, example)
     full, kept = private_copy(chosen.net.model), chosen.selection.kept
     if chosen.selection.dropped:
-        drop_(full, chosen.selection.dropped)
+        silence_(full, chosen.selection.dropped)
     for g in chosen.net.groups:
         if len(kept[g.name]) < g.width:
             stay = set(kept[g.name])

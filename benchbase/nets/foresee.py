@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchbase.nets.net import Net, private_copy
+from benchbase.nets.shortcut import blocks_of
 from benchbase.nets.solve import check_share, in_scope, resolve, scope_of, shapes, size
 from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
@@ -41,6 +42,9 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     dense = Cost(params, macs, params, macs)
     scope = scope_of(budget, method.scope, trace.groups)
     groups = in_scope(trace.groups, scope) if method.granularity == "channel" else trace.groups
+    if method.granularity == "block" and not blocks_of(model):
+        raise BenchError(f"{method.name} drops residual blocks, and the network has none", "use a network of blocks that add a branch to a shortcut",
+                         kind="not_applicable")
     if method.target != "predefined" or method.granularity != "channel":
         return Foreseen(budget, None, {}, dense, None)
     net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)

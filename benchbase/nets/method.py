@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -67,10 +67,19 @@ class Method:
     scope: ClassVar[Literal["inner", "all"]] = "inner"  # groups a budget speaks of unless it says otherwise; inner: one producer, no addition, no gather
     keep_at_least: ClassVar[int] = 0     # 1: a layer that would lose everything keeps its best channel, and the report lists it
     tunes: ClassVar[bool] = False        # select calls net.tune: the fine-tuning recipe is then part of its key
+    trials: ClassVar[int] = 1            # how many trainings of its own, each with a choice after it, `search` may take
     reported: ClassVar[tuple] = ()       # numbers the paper reports, for `bench show`
 
     def training(self, budget: Budget) -> Callback | None:
         """What happens to training before the choice; None: the plain dense base will do, and is shared."""
+        return None
+
+    def search(self, budget: Budget, tried: Sequence[tuple[Callback, Mapping[str, Any] | None]]) -> Callback | None:
+        """The next training to try for `budget`, or None: the nearest of those so far will do. Asked where `trials` is above 1.
+
+        tried: what `training` and `search` gave before, each with the report of the choice after it (report.json of the pruned folder:
+        "achieved" has the shares removed, "blocks" of a block method their counts), None where there was nothing to prune.
+        A pure function of its arguments and fields. Every training counts in the ledger."""
         return None
 
     def fit(self, net: Net, budget: Budget) -> Budget:

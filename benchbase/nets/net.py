@@ -15,6 +15,7 @@ from benchbase.values.budget import Budget
 if TYPE_CHECKING:
     from benchbase.nets.graph import Trace
     from benchbase.nets.groups import Group, Use
+    from benchbase.nets.shortcut import Block
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
@@ -36,6 +37,7 @@ class Net:
     groups: the channels that go together in the budget's scope, in input-to-output order.  generator: the only source of random
     numbers.  rescued: a method that kept a channel only because a layer would have been left empty appends the group's name here.
     tuner: what `tune` calls, where a method may train.  steps: of the optimiser in all, for a callback of a training; 0 elsewhere.
+    rate: gives the learning rate of the step under way, in a training.
     """
 
     model: nn.Module
@@ -45,6 +47,7 @@ class Net:
     rescued: list[str] = field(default_factory=list)
     tuner: Callable[[Net, int, Mapping[str, Sequence[int]], Mapping[str, Tensor]], None] | None = field(default=None, repr=False)
     steps: int = 0
+    rate: Callable[[], float] | None = field(default=None, repr=False)
 
     def producer(self, group: Group) -> nn.Module | Raw:
         """The layer that first writes the group's channels: a module with a `weight`, or a bare parameter as `Raw`. A group that starts
@@ -88,6 +91,13 @@ class Net:
             if use.tensor in self._weights and use.dim == (0 if isinstance(owner, TRANSPOSED) else 1):
                 found.append((use, self._owner(use.tensor.removesuffix(".weight"))))
         return found
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The residual blocks that can be dropped, in network order: `path`, and `last`, the layer whose weight and bias scale the branch."""
+        from benchbase.nets.shortcut import blocks_of
+
+        return blocks_of(self.model)
 
     def zero(self, group: Group, kept: Iterable[int]) -> None:
         """Zero the channels outside `kept` in every producer, norm and consumer: the net then computes what the sliced one will."""

@@ -80,7 +80,7 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
     with seeded.seeded(seed):
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
         trace = trace or read(model, example)
-        if _decides(method) and (budget.macs is not None or budget.params is not None):
+        if _decides(method) and method.granularity != "block" and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace, tuner)
         else:
             resolved = budget if _decides(method) else foresee(model, method, budget, trace).budget
@@ -175,6 +175,9 @@ def _left(chosen: Chosen, key: str, example: Any) -> int:
 def _report(chosen: Chosen, small: Small, method: Method, asked: Budget, model: nn.Module, seconds: float) -> dict[str, Any]:
     before, after, groups = cost(chosen.net.trace, dict(model.named_parameters())), small.cost, chosen.net.groups
     both = {key: {"dense": getattr(before, key), "pruned": getattr(after, key)} for key in ("params", "macs", "nonzero", "macs_nonzero")}
+    if method.granularity == "block":
+        blocks = len(chosen.net.blocks)
+        both["blocks"] = {"dense": blocks, "pruned": blocks - len(chosen.selection.dropped)}
     width = sum(g.width for g in groups)
     stay = sum(len(chosen.selection.kept[g.name]) for g in groups)
     least = solve.rescued(asked, groups) if method.keep_at_least and not _decides(method) else []

@@ -46,7 +46,7 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
     """Train `model` in place on the train split, by `recipe`; the same bits for the same arguments on one machine.
 
     callback: hooks of `benchbase.Callback`.  masks: parameter name -> bool, True stays; the rest is zero and remains so.
-    net: what the callback's `start` gets, a `Net` over this model; the model where it is left out.  span: the epochs of the recipe
+    net: what the callback's `start` gets, a `Net` over this model, told the learning rate; the model where it is left out.  span: the epochs of the recipe
     to train, by default all; learning rates and images are those that these epochs have in the whole training.
     The learning rate is set before each step, by the fraction of all images seen. Each epoch seeds its own generators (torch's
     global one too, for dropout; the caller's is put back), so that a training resumed from a State equals one never interrupted.
@@ -65,6 +65,8 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
         if keep is not None:
             keep.start(model)
         run = Run(model, sgd(model, recipe), recipe, data, seeds, machine, callbacks, layout)
+        if net is not None:
+            net.rate = lambda: run.optimiser.param_groups[0]["lr"]
         if checkpoints.resume is not None:
             restore_(checkpoints.resume, model, run.optimiser, callbacks)
             first = checkpoints.resume.epoch

@@ -77,6 +77,15 @@ class Budget:
             return keep_count(group.width, self.ratio)
         raise BenchError(f"the budget {self.label} has no width for {group.name} yet", "resolve it on the network first")
 
+    def missed(self, achieved: Mapping[str, float], unit: str) -> float:
+        """How far `achieved`, shares removed by name, lies from what was asked. unit: what a ratio counts ("channels", "blocks", "weights").
+
+        0 where layers are named one by one.
+        """
+        macs, params = ("macs_nonzero", "nonzero") if unit == "weights" else ("macs", "params")
+        shares = ((unit, self.ratio), (macs, self.macs), (params, self.params))
+        return next((abs(achieved[key] - share) for key, share in shares if share is not None), 0.0)
+
     def to_json(self) -> dict[str, Any]:
         """As plain data: what is said, and the name it was asked by."""
         said = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -48,6 +48,10 @@ class Magnitude(Method):
         """Whether it trains between rounds."""
         return self.steps > 1
 
+    def training(self, budget: Any) -> None:
+        """None: the plain base will do, for a budget that speaks of weights."""
+        shares(budget, self.name)
+
     def select(self, net: Any, data: Any, budget: Any) -> Selection:
         """The masks of the largest weights; at least one weight of each layer."""
         shares(budget, self.name)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from factory import record
 
-from benchbase.board.row import Goal, Size
+from benchbase.board.row import STRUCTURED, Goal, Size, goal_of
 from benchbase.board.stats import Spread
 from benchbase.values.cost import Cost
 
@@ -15,6 +16,12 @@ def test_a_goal_is_missed_beyond_two_points(low, high, missed):
 def test_a_goal_that_is_not_one_number_is_never_missed():
     assert not Goal("vgg16-a").missed and not Goal("0.5", "channels", 0.5).missed
     assert not Goal("0.9", "weights", 0.9, Spread(0.5, 0.5, 0.5), exact=False).missed
+
+
+def test_a_ratio_is_of_what_a_method_removes():
+    for unit, achieved in (("channels", {"channels": 0.5, "macs": 0.7}), ("blocks", {"channels": 0.0, "blocks": 0.5, "macs": 0.7})):
+        rows = {seed: record(seed=seed, achieved=achieved) for seed in (0, 1)}
+        assert goal_of({"ratio": 0.5}, "0.5", rows, STRUCTURED) == Goal("0.5", unit, 0.5, Spread(0.5, 0.5, 0.5))
 
 
 def test_factors_are_derived():

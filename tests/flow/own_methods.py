@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchbase import Callback, Method, Selection
+from benchbase import BenchError, Callback, Method, Selection
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,43 @@ class Layerwise(Magnitude):
     def select(self, net, data, budget):
         weights = {n: p.detach().abs() for n, p in net.model.named_parameters() if p.dim() == 4}
         return Selection(masks={n: w > w.flatten().quantile(budget.ratio) for n, w in weights.items()})
+
+
+@dataclass(frozen=True)
+class Dim(Callback):
+    """Leaves this many filters of the first convolution at zero."""
+
+    level: int
+
+    def finish(self, model):
+        with torch.no_grad():
+            next(model.parameters())[:self.level] = 0
+
+
+@dataclass(frozen=True)
+class Dialled(Method):
+    """Searches for the training that leaves as many filters at zero as the budget wants, on a list."""
+
+    levels: str = "0/2/24/8"
+    name = "dialled"
+    target = "automatic"
+    trials = 4
+
+    def training(self, budget):
+        return Dim(int(self.levels.split("/")[0]))
+
+    def search(self, budget, tried):
+        assert [c.level for c, _ in tried] == [int(n) for n in self.levels.split("/")[:len(tried)]]
+        assert all((report is None) == (c.level == 0) for c, report in tried)
+        left = self.levels.split("/")[len(tried):]
+        return Dim(int(left[0])) if left else None
+
+    def select(self, net, data, budget):
+        group = net.groups[0]
+        kept = net.filters(group).abs().sum(1).nonzero().flatten().tolist()
+        if len(kept) == group.width:
+            raise BenchError("no filter is zero", kind="not_applicable")
+        return Selection({group.name: kept})
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from benchbase.errors import BenchError
 from benchbase.nets.graph import read
+from benchbase.nets.shortcut import Block, blocks_of, silence_
 from benchbase.nets.surgery import drop_
 
 X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -69,3 +70,70 @@ def test_what_is_no_block_is_refused():
     for path, word in (("0", "equally many"), ("1", "0 additions"), ("7", "no block")):
         with pytest.raises(BenchError, match=word):
             drop_(model, [path])
+
+
+class Branch(nn.Module):
+    """x plus a branch that ends as it is told."""
+
+    def __init__(self, *end, short=None):
+        super().__init__()
+        self.body, self.end, self.short = nn.Conv2d(3, 3, 3, padding=1), nn.Sequential(*end), short or nn.Identity()
+
+    def forward(self, x):
+        return torch.relu(self.short(x) + self.end(self.body(x)))
+
+
+class DropPath(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.weight - self.weight.mean(), self.bias)
+
+
+class Learned(nn.Module):
+    """What is added is no shortcut: it does not depend on the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.bias = nn.Conv2d(3, 3, 1), nn.Parameter(torch.zeros(1, 3, 1, 1))
+
+    def forward(self, x):
+        return self.body(x) + self.bias
+
+
+@pytest.mark.parametrize(("block", "last"), [
+    (Branch(nn.Identity()), "0.body"), (Branch(nn.BatchNorm2d(3)), "0.end.0"), (Branch(nn.BatchNorm2d(3), nn.Dropout(0.2), DropPath(), nn.Identity()), "0.end.0"),
+    (Branch(nn.GroupNorm(3, 3), short=nn.Conv2d(3, 3, 1, bias=False)), None), (Branch(nn.GroupNorm(3, 3)), "0.end.0"), (Branch(nn.Conv2d(3, 3, 1), short=nn.Conv2d(3, 3, 1)), "0.end.0"),
+    (Branch(nn.ReLU()), None), (Branch(nn.BatchNorm2d(3, affine=False)), None), (Branch(Standardised(3, 3, 1)), None), (Learned(), None),
+    (Branch(nn.Softmax2d()), None)])
+def test_blocks_end_in_a_layer_that_scales_them(block, last):
+    model = nn.Sequential(block, nn.Conv2d(3, 3, 1)).eval()
+    assert blocks_of(model) == ((Block("0", last),) if last else ())
+    if last:
+        short = torch.relu(block.short(X))
+        with torch.no_grad():
+            layer, wanted = model.get_submodule(last), torch.relu(block.short(X) + 3 * block.end(block.body(X)))
+            for p in layer.parameters():
+                p.mul_(3)
+            assert torch.allclose(block(X), wanted, atol=1e-4)
+            silence_(model, ["0"])
+            assert torch.equal(block(X), short)
+            drop_(model, ["0"])
+            assert torch.equal(model[0](X), short)
+
+
+def test_a_layer_used_twice_scales_no_branch_alone():
+    class Twice(Branch):
+        def forward(self, x):
+            return x + self.body(self.body(x))
+    assert blocks_of(nn.Sequential(Twice())) == ()
+
+
+def test_of_blocks_within_modules_that_have_one_addition_the_innermost_count():
+    stage = nn.Sequential(nn.Conv2d(3, 3, 1), Branch(nn.BatchNorm2d(3)), nn.ReLU())
+    assert blocks_of(nn.Sequential(stage)) == (Block("0.1", "0.1.end.0"),)
+    names = [b.path for b in blocks_of(resnet())]
+    assert names == [f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -115,10 +117,21 @@ def test_a_callback_starts_on_what_it_is_shown(tiny, small, machine):
         def start(self, net):
             seen.append(net)
 
-    model, shown = small(), object()
+    model, shown = small(), SimpleNamespace()
     for net in (None, shown):
         train_(model, Recipe(epochs=0), tiny, SEEDS, machine, Look(), masks_of(model), net=net)
     assert seen[0] is model and seen[1] is shown and len(seen) == 2
+
+
+def test_a_callback_knows_the_learning_rate_of_the_step(tiny, small, machine):
+    seen, net, recipe = [], SimpleNamespace(), Recipe(epochs=3, batch_size=64, schedule="onecycle", warmup=0.4)
+
+    class Look(Callback):
+        def after_step(self, model):
+            seen.append(net.rate())
+
+    train_(small(), recipe, tiny, SEEDS, machine, Look(), net=net)
+    assert seen == [recipe.lr_at((epoch + done / 129) / 3) for epoch in range(3) for done in (0, 64)]  # 65 images in the last batch
 
 
 @pytest.mark.parametrize("batch_size", [1, 32, 64, 100, 128, 129, 500])

@@ -1,0 +1,103 @@
+"""The bases of a method's own, each with the choice made on it: one, or as many as its search for the budget takes."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchbase.errors import BenchError
+from benchbase.flow import stages
+from benchbase.flow.cells import Cell, identified
+from benchbase.flow.do import as_failure
+from benchbase.flow.store import Done
+from benchbase.values.budget import Budget
+
+UNITS = {"channel": "channels", "block": "blocks", "weight": "weights"}  # what a ratio counts
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A base and the choice made on it; stand-ins where a plan has not run them. inputs: of the stage that trained the base.
+    pruned: None where there was nothing to prune, for the reason in `why`."""
+
+    callback: Any
+    inputs: Mapping[str, Any]
+    own: Any
+    pruned: Any
+    why: BenchError | None = None
+
+    @property
+    def report(self) -> Mapping[str, Any] | None:
+        """What came of the choice, as in report.json."""
+        return self.pruned.info["report"] if self.pruned else None
+
+
+def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any]) -> list[Trial]:
+    """Train and prune with what the method does to training, and again while its search goes on; on the plain base where it does nothing.
+
+    callback: the first.  dense: inputs of the stage that trained the plain base. In a plan the trials that the search may take stand
+    for those that it will take.
+    """
+    trials: list[Trial] = []
+    while True:
+        trials.append(trial(cell, budget, callback, plain, dense, do))
+        if callback is None or len(trials) >= cell.method.trials:
+            return trials
+        if isinstance(trials[-1].pruned or trials[-1].why, (Done, BenchError)):
+            callback = asked(cell, lambda: cell.method.search(budget, [(t.callback, t.report) for t in trials]))
+            if callback is None:
+                return trials
+        else:
+            return [*trials, *foreseen(cell, budget, trials[-1], len(trials), do)]
+
+
+def trial(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any]) -> Trial:
+    """One base and the choice made on it. A search takes nothing to prune as an answer; a method that does not search has failed."""
+    inputs = dense if callback is None else {**dense, "callback": identified(callback)}
+    own = plain if callback is None else do(stages.train, f"base of {cell.label}", **inputs)
+    try:
+        return Trial(callback, inputs, own, chosen(cell, budget, own, inputs, do))
+    except BenchError as error:
+        if error.kind != "not_applicable" or callback is None or cell.method.trials == 1:
+            raise
+        return Trial(callback, inputs, own, None, error)
+
+
+def chosen(cell: Cell, budget: Budget, own: Any, inputs: Mapping[str, Any], do: Callable[..., Any], after: Any = None) -> Any:
+    """The prune stage on a base."""
+    run = {name: inputs[name] for name in ("architecture", "seed", "data", "machine")}
+    return do(stages.prune, cell.label, method=identified(cell.method), budget=budget, weights=own,
+              recipe=cell.work.finetune if cell.method.tunes else None, after=after, **run)
+
+
+def foreseen(cell: Cell, budget: Budget, last: Trial, count: int, do: Callable[..., Any]) -> list[Trial]:
+    """Stand-ins for the trials that may follow `last`, the `count`-th: a plan says "at most"."""
+    found = []
+    for number in range(count, cell.method.trials):
+        inputs = {**last.inputs, "callback": ("trial", number, cell.method.name)}
+        own = do(stages.train, f"base of {cell.label}", after=last.pruned, **inputs)
+        found.append(Trial(None, inputs, own, chosen(cell, budget, own, inputs, do, after=last.pruned)))
+    return found
+
+
+def nearest(trials: Sequence[Trial], cell: Cell, budget: Budget) -> Trial:
+    """The trial that came nearest to the budget, of equals the first; the first as a stand-in in a plan.
+
+    Raises BenchError, kind "not_applicable", where none had anything to prune.
+    """
+    if len(trials) == 1 and trials[0].why is None:
+        return trials[0]
+    some = [t for t in trials if t.why is None]
+    if not some:
+        raise trials[-1].why or BenchError("nothing was pruned", kind="not_applicable")
+    if not all(isinstance(t.pruned, Done) for t in some):
+        return some[0]
+    return min(some, key=lambda t: budget.missed(t.pruned.info["report"]["achieved"], UNITS[cell.method.granularity]))
+
+
+def asked(cell: Cell, question: Callable[[], Any]) -> Any:
+    """What the method answers. Whatever it raises is its failure."""
+    try:
+        return question()
+    except Exception as error:
+        raise as_failure(error, f"method {cell.method.name}") from error

@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,24 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=own, cwd=cwd)
 
     return run
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """A context without root's privileges (root may write anywhere), in a folder that everyone may enter."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    monkeypatch.chdir(folder)
+
+    @contextmanager
+    def drop() -> Iterator[None]:
+        own = os.getresuid()
+        if own[1] == 0:
+            os.setresuid(65534, 65534, 0)
+        try:
+            yield
+        finally:
+            os.setresuid(*own)
+
+    yield drop
+    shutil.rmtree(folder)

@@ -93,7 +93,7 @@ def write(record: Record | Failure, leaderboard: str | Path) -> Path:
     text = to_text(record)
     for n in range(MAX_REPRODUCTIONS):
         path = first.with_name(f"{record.key}.{n}.json") if n else first
-        if not path.exists():
+        if not _there(path):
             with contextlib.suppress(FileExistsError):
                 write_text(path, text, fresh=True)
                 return path
@@ -273,6 +273,14 @@ def _linked(aside: str, path: Path) -> bool:
                 raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
             return False
         raise
+
+
+def _there(path: Path) -> bool:
+    """Whether a file is there; BenchError for one in a folder that cannot be looked into."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _unwritable(path: Path, error: OSError) -> BenchError:

@@ -25,12 +25,13 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         data = path.read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}", "give a .safetensors file that exists") from None
-    if data[:2] == b"PK" or data[:1] == b"\x80":
-        raise BenchError(f"{path} is a pickle, which can run code when it is loaded",
-                         "save it as safetensors: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')")
     try:
         return load(data)
     except (SafetensorError, ValueError, KeyError) as error:
+        # only now: a safetensors file begins with the length of its header, whose bytes may be those of a pickle's beginning
+        if data[:2] == b"PK" or data[:1] == b"\x80":
+            raise BenchError(f"{path} is a pickle, which can run code when it is loaded",
+                             "save it as safetensors: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')") from None
         raise BenchError(f"{path} is not a whole safetensors file ({str(error).splitlines()[0][:120]})",
                          "it may be truncated: write or copy it again") from None
 

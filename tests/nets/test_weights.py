@@ -25,6 +25,16 @@ def test_a_pickle_is_refused(tmp_path, zipped):
         read_weights(tmp_path / "w.pt")
 
 
+@pytest.mark.parametrize(("length", "start"), [(0x80, b"\x80"), (0x280, b"\x80\x02"), (0x4B50, b"PK")])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length, start):
+    save_file({"w": torch.arange(3.0)}, tmp_path / "short.safetensors")
+    data = (tmp_path / "short.safetensors").read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    path = tmp_path / "long.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + data[8:8 + size].ljust(length) + data[8 + size:])
+    assert path.read_bytes().startswith(start) and read_weights(path)["w"].tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("size", [0, 5, 40, -1])
 def test_a_truncated_file_is_refused(tmp_path, size):
     path = tmp_path / "w.safetensors"

@@ -78,13 +78,13 @@ class Ready:
 
     @property
     def pruning_macs(self) -> int:
-        """Multiply-adds that pruning spent: a forward pass of the dense network for each calibration image, trainings inside the method,
+        """Multiply-adds that pruning spent: on calibration images (forward, or backward as well), trainings inside the method,
         and the bases that it tried besides."""
         if not isinstance(self.pruned, Done):
             return 0
         dense = self.target.dense.macs
         chosen = [done.info for done in (self.pruned, *(trial.pruned for trial in self.others)) if done]
-        return sum(info["images"] * dense + info["tuned"]["macs"] for info in chosen) \
+        return sum(info["images"] * self.cell.method.passes * dense + info["tuned"]["macs"] for info in chosen) \
             + sum(TRAIN_FACTOR * trial.own.info["images"] * dense for trial in self.others)
 
 
@@ -125,7 +125,7 @@ def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Out
     best = nearest(trials, cell, target.budget)
     own, pruned = best.own, best.pruned
     measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
-    own_measured = None if own is plain else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
+    own_measured = None if own is plain or cell.method.untrained else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
     others = tuple(trial for trial in trials if trial is not best)
     ready = Ready(cell, target, Base(plain, own, measured, own_measured, best.inputs), pruned, others)
     for protocol in cell.protocols:
@@ -185,7 +185,8 @@ def retraining(protocol: Protocol, ready: Ready) -> Recipe:
         recipe = protocol.recipe(work.recipe, work.finetune, ready.target.dense, cost)
         if protocol.charges_pruning:
             epoch = TRAIN_FACTOR * cost.macs_nonzero * work.images
-            recipe = replace(recipe, epochs=recipe.epochs + ready.pruning_macs // max(epoch, 1))
+            untrained = int(work.recipe.epochs * ready.ratio) if ready.cell.method.untrained else 0  # nobody paid for pretraining
+            recipe = replace(recipe, epochs=recipe.epochs + ready.pruning_macs // max(epoch, 1) - untrained)
         if (since := protocol.since(work.recipe)) and since >= recipe.epochs:
             raise BenchError(f"rewound to epoch {since} of {recipe.epochs}, nothing is left to train", "train the base for more epochs")
     except BenchError as error:  # more epochs than a recipe may have

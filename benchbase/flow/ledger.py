@@ -48,4 +48,6 @@ def formula(outcome: Outcome) -> str:
     said = [f"{name} = {value}" for name, value in values.items() if name in rule]
     if ready.masked and "F1/F2" in rule:
         said.append("counting weights that stay")
+    if ready.cell.method.untrained and outcome.protocol.charges_pruning:
+        said.append("less K1 * F1/F2, since the base is not trained")
     return "; ".join([rule, ", ".join(said)] if said else [rule])

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchbase.errors import BenchError
@@ -17,7 +17,7 @@ UNITS = {"channel": "channels", "block": "blocks", "weight": "weights"}  # what 
 
 @dataclass(frozen=True)
 class Trial:
-    """A base and the choice made on it; stand-ins where a plan has not run them. inputs: of the stage that trained the base.
+    """A base and the choice made on it; stand-ins where a plan has not run them. inputs: of the stage that trained the base, or would have.
     pruned: None where there was nothing to prune, for the reason in `why`."""
 
     callback: Any
@@ -54,13 +54,20 @@ def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[
 def trial(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any]) -> Trial:
     """One base and the choice made on it. A search takes nothing to prune as an answer; a method that does not search has failed."""
     inputs = dense if callback is None else {**dense, "callback": identified(callback)}
-    own = plain if callback is None else do(stages.train, f"base of {cell.label}", **inputs)
+    own = base(cell, callback, plain, inputs, do)
     try:
         return Trial(callback, inputs, own, chosen(cell, budget, own, inputs, do))
     except BenchError as error:
         if error.kind != "not_applicable" or callback is None or cell.method.trials == 1:
             raise
         return Trial(callback, inputs, own, None, error)
+
+
+def base(cell: Cell, callback: Any, plain: Any, inputs: Mapping[str, Any], do: Callable[..., Any]) -> Any:
+    """What a method prunes: the plain base, one of its own, or the dense network before its first step."""
+    if cell.method.untrained:
+        return do(stages.train, f"first weights of {cell.work.label} seed {cell.seed}", **{**inputs, "recipe": replace(inputs["recipe"], epochs=0)})
+    return plain if callback is None else do(stages.train, f"base of {cell.label}", **inputs)
 
 
 def chosen(cell: Cell, budget: Budget, own: Any, inputs: Mapping[str, Any], do: Callable[..., Any], after: Any = None) -> Any:

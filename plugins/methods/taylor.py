@@ -29,6 +29,7 @@ class Taylor(Method):
     batches: int = 10
 
     name: ClassVar[str] = "taylor"
+    passes: ClassVar[int] = 3
     paper: ClassVar[str] = "Molchanov, Mallya, Tyree, Frosio, Kautz. Importance Estimation for Neural Network Pruning. CVPR 2019, arXiv:1906.10771"
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchbase.errors import BenchError, unknown
 from benchbase.nets.fit import fit_
 from benchbase.nets.fresh import Writes, dense_writes, initialise_, watch
+from benchbase.nets.reads import read_, reader
 from benchbase.nets.seeded import seeded
 from benchbase.nets.weights import check_weights, digest_of, load_weights_, read_weights
 from benchbase.values.architecture import Architecture
@@ -111,14 +112,18 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
 
 
 def _select_(net: nn.Module, name: str, indices: tuple[int, ...]) -> None:
+    """Put back what a gather reads: into the buffer of one that the model has, or as a gather within a layer."""
     try:
-        gather = net.get_submodule(name)
-        index = gather.get_buffer("index")
-    except AttributeError:
+        index = dict(net.get_submodule(name).named_buffers(recurse=False)).get("index")
+        size = len(index) if index is not None else reader(net, name).weight.shape[1]
+    except (AttributeError, BenchError):
         raise BenchError(f"the architecture does not fit: {name!r} is no gather of the model", "use it with the model it was pruned from") from None
-    if indices and max(indices) >= len(index):
+    if indices and max(indices) >= size:
         raise BenchError(f"the architecture does not fit: {name!r} has no channel {max(indices)}", "use it with the model it was pruned from")
-    gather._buffers["index"] = torch.tensor(indices, dtype=index.dtype)
+    if index is None:
+        read_(net, {name: indices})
+    else:
+        net.get_submodule(name)._buffers["index"] = torch.tensor(indices, dtype=index.dtype)
 
 
 def _check_runs(net: nn.Module, architecture: Architecture) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from benchbase.errors import BenchError, unknown
+from benchbase.nets.reads import reader
 from benchbase.values.budget import Budget
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def resolve(budget: Budget, trace: Trace, model: nn.Module, scope: str = "", kee
 
     scope: "inner" or "all"; the budget's own wins.  keep_at_least: what a layer keeps that would lose everything.
     Raises BenchError for a glob or a name that matches no group, a layer with nothing left, and (not_applicable) for a share of
-    the multiply-adds or parameters that no uniform ratio comes within 2 points of.
+    the multiply-adds or parameters that no uniform ratio comes within 2 points of. What layers read of a stream stands as it is asked for.
     """
     groups = in_scope(trace.groups, budget.scope or scope or "inner")
     if budget.macs is not None or budget.params is not None:
@@ -57,7 +58,8 @@ def resolve(budget: Budget, trace: Trace, model: nn.Module, scope: str = "", kee
                              "remove less of it, or use a method that keeps at least one channel of a layer")
         if widths[g.name] > g.width:
             raise BenchError(f"the budget keeps {widths[g.name]} channels of {g.name}, which has {g.width}", "give at most its width")
-    return Budget(widths=widths, scope=budget.scope, name=budget.label)
+    _check_reads(budget, model, groups, widths)
+    return Budget(widths=widths, scope=budget.scope, reads=budget.reads, name=budget.label)
 
 
 def rescued(budget: Budget, groups: Sequence[Group]) -> list[str]:
@@ -77,19 +79,25 @@ def uniform(budget: Budget, trace: Trace, model: nn.Module, groups: Sequence[Gro
     return Budget(widths=widths, scope=budget.scope, name=f"uniform-{budget.label}")
 
 
-def shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter and buffer of the network cut to `widths`, by name."""
+def shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int],
+           reads: Mapping[str, int] | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter and buffer of the network cut to `widths`, and to the input channels in `reads`, by name."""
     tensors = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
     found = {name: list(t.shape) for name, t in tensors}
     for g in groups:
         for use in g.uses:
             found[use.tensor][use.dim] -= (g.width - widths.get(g.name, g.width)) * use.at.shape[1]
+    for path, count in (reads or {}).items():
+        if count < found[f"{path}.weight"][1]:
+            found[f"{path}.weight"][1], found[f"{path}.reads"] = count, [count]
     return {name: tuple(shape) for name, shape in found.items()}
 
 
-def size(trace: Trace, model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> tuple[int, int]:
-    """(multiply-adds, parameters) of the network cut to `widths`, from the traced positions alone: nothing is sliced or exported."""
-    cut = shapes(model, groups, widths)
+def size(trace: Trace, model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int],
+         reads: Mapping[str, int] | None = None) -> tuple[int, int]:
+    """(multiply-adds, parameters) of the network cut to `widths` and `reads`, from the traced positions alone: nothing is sliced or
+    exported."""
+    cut = shapes(model, groups, widths, reads)
     macs = sum(positions * math.prod(cut[name]) for name, positions in trace.positions if name in cut)
     return macs, sum(math.prod(cut[name]) for name, _ in model.named_parameters())
 
@@ -104,6 +112,16 @@ def _check_names(budget: Budget, known: Sequence[Group], groups: Sequence[Group]
             raise _no_group(glob, any(fnmatchcase(n, glob) for n in everywhere), names)
 
 
+def _check_reads(budget: Budget, model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> None:
+    for path, count in budget.reads.items():
+        inputs = reader(model, path).weight.shape[1]
+        if count > inputs:
+            raise BenchError(f"the budget lets {path} read {count} channels, and its input has {inputs}", "give at most as many")
+        cut = [g.name for g in groups if widths[g.name] < g.width and any((u.tensor, u.dim) == (f"{path}.weight", 1) for u in g.uses)]
+        if cut:
+            raise BenchError(f"the budget cuts {cut[0]} and says what {path} reads of it", "leave out one of the two")
+
+
 def _no_group(name: str, elsewhere: bool, names: list[str]) -> BenchError:
     if elsewhere:
         return BenchError(f"{name!r} is outside the budget's scope", "add `scope: all` to the budget")
@@ -113,8 +131,8 @@ def _no_group(name: str, elsewhere: bool, names: list[str]) -> BenchError:
 def _solve_share(budget: Budget, trace: Trace, model: nn.Module, groups: Sequence[Group], least: int) -> dict[str, int]:
     which, share = (0, budget.macs) if budget.macs is not None else (1, budget.params)
     dense = size(trace, model, groups, {})[which]
-    widths = _nearest(groups, least, lambda w: size(trace, model, groups, w)[which], dense * (1 - Fraction(str(share))))
-    achieved = 1 - size(trace, model, groups, widths)[which] / dense
+    widths = _nearest(groups, least, lambda w: size(trace, model, groups, w, budget.reads)[which], dense * (1 - Fraction(str(share))))
+    achieved = 1 - size(trace, model, groups, widths, budget.reads)[which] / dense
     check_share(budget, achieved)
     return widths
 

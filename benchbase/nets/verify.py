@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchbase.errors import BenchError, unknown
 from benchbase.nets import seeded
+from benchbase.nets.reads import reader
 from benchbase.values.budget import Budget
 from benchbase.values.selection import Selection
 
@@ -31,6 +32,8 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
     BenchError (method_error) when the method raises, draws from a global generator, leaves modules in another mode, leaves hooks,
     adds, drops or reshapes parameters, or leaves weights that are not finite. Global generators are put back in any case.
     """
+    import rich.style  # noqa: F401 -- it draws from random's global generator when it is first imported, which is no method's doing
+
     random, modes, hooks, shapes = seeded.global_state(), _modes(model), _hooks(model), _shapes(model)
     try:
         yield
@@ -70,7 +73,7 @@ def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group
     if stray := next((n for n in selection.kept if n not in known), None):
         error = unknown("group", str(stray), known)
         raise method_error(name, error.what, error.todo)
-    kept = {g.name: _indices(name, g, selection.kept[g.name]) if g.name in selection.kept else tuple(range(g.width)) for g in groups}
+    kept = {g.name: _indices(name, g.name, g.width, selection.kept[g.name]) if g.name in selection.kept else tuple(range(g.width)) for g in groups}
     for g in groups if budget is not None else ():
         if len(kept[g.name]) != budget.keep(g):
             raise method_error(name, f"it keeps {len(kept[g.name])} of {g.width} channels of {g.name}, the budget says {budget.keep(g)}",
@@ -79,18 +82,37 @@ def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group
         if not isinstance(block, str) or block not in dict(model.named_modules()):
             raise method_error(name, f"it drops {block!r}, which is no module of this network")
     masks = {n: _mask(name, n, m, model) for n, m in selection.masks.items()}
-    reads = {n: tuple(map(int, idx)) for n, idx in selection.reads.items()}
-    return Selection(kept, reads, tuple(selection.dropped), masks)
+    return Selection(kept, _reads(name, selection.reads, model, budget), tuple(selection.dropped), masks)
 
 
-def _indices(name: str, group: Group, given: Any) -> tuple[int, ...]:
+def _reads(name: str, given: Mapping[str, Any], model: nn.Module, budget: Budget | None) -> dict[str, tuple[int, ...]]:
+    """The input channels that layers read, by path; a layer that reads all of them is left out."""
+    found = {}
+    for path, indices in given.items():
+        try:
+            width = reader(model, path).weight.shape[1]
+        except BenchError as error:
+            raise method_error(name, error.what, error.todo) from None
+        found[path] = _indices(name, f"the input of {path}", width, indices)
+        asked = width if budget is None else budget.reads.get(path, width)
+        if budget is not None and len(found[path]) != asked:
+            raise method_error(name, f"{path} reads {len(found[path])} of {width} channels, the budget says {asked}",
+                               "let each layer read as many channels as budget.reads says")
+        if len(found[path]) == width:
+            del found[path]
+    if missing := next((path for path in (budget.reads if budget is not None else ()) if path not in given), None):
+        raise method_error(name, f"it does not say what {missing} reads", "give Selection.reads for every layer of budget.reads")
+    return found
+
+
+def _indices(name: str, what: str, width: int, given: Any) -> tuple[int, ...]:
     values = given.tolist() if hasattr(given, "tolist") else list(given)
-    where = f"{group.name} ({group.width} channels)"
+    where = f"{what} ({width} channels)"
     if any(isinstance(i, bool) or not isinstance(i, int) for i in values):
         raise method_error(name, f"the indices of {where} are not whole numbers: {values[:5]}", "give the indices of the channels that stay")
     if not values:
         raise method_error(name, f"nothing is left of {where}", "keep at least one channel, or declare keep_at_least = 1 and keep the best")
-    if min(values) < 0 or max(values) >= group.width:
+    if min(values) < 0 or max(values) >= width:
         raise method_error(name, f"index {min(values) if min(values) < 0 else max(values)} of {where} is out of range")
     if len(set(values)) != len(values):
         raise method_error(name, f"an index of {where} comes twice")

@@ -6,9 +6,7 @@ later readers of the same group still see what they lose.
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,9 @@ from torch.fx import Node
 
 from benchbase.errors import BenchError
 from benchbase.nets.interpret import Frontier, Runnable, operation, runnable, tensor_of
-from benchbase.nets.window import Window, geometry, patches
+from benchbase.nets.joins import behind, joins, ordered
+from benchbase.nets.step import Step
+from benchbase.nets.window import geometry
 
 if TYPE_CHECKING:
     from benchbase.nets.groups import Group, Use
@@ -27,80 +27,6 @@ if TYPE_CHECKING:
 READERS = ("conv1d", "conv2d", "conv3d", "linear")
 MIXERS = {"matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "dot", "inner", "einsum", "tensordot", "bilinear", "convolution",
           "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "scaled_dot_product_attention", *READERS}
-
-
-@dataclass
-class Step:
-    """A stop before a convolution or linear layer reads channels of `group`.
-
-    use: where the layer's weight holds them (None: this group is not read by any layer that the walk can stop at; choose from the weights).
-    inputs: what the layer reads, a batch each, in the pruned network.  dense: the same in the network as it was, when asked for.
-    window: None for a linear layer.  groups: of the convolution.  chosen: group name -> what stays, shared by the steps of a walk.
-    """
-
-    net: Net
-    group: Group
-    use: Use | None = None
-    inputs: Sequence[Tensor] = ()
-    dense: Sequence[Tensor] | None = None
-    window: Window | None = None
-    groups: int = 1
-    original: Tensor | None = field(default=None, repr=False)
-    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    @property
-    def kept(self) -> tuple[int, ...] | None:
-        """What stays of the group, once chosen: later readers find it here."""
-        return self.chosen.get(self.group.name)
-
-    @property
-    def weight(self) -> Tensor:
-        """The layer's weight as it is now, (out, in / groups, *kernel); `original` is the dense network's, where that was asked for."""
-        if self.use is None:
-            raise BenchError(f"no layer reads {self.group.name} where the walk can stop", "choose from the weights: net.filters(group)")
-        return tensor_of(self.net.model, self.use.tensor).detach()
-
-    def draw(self, count: int) -> list[Tensor]:
-        """`count` output positions an image, drawn without repetition from net.generator (all, where there are fewer): (n, count) a batch."""
-        drawn = []
-        for x in self.inputs:
-            total = math.prod(self.window.outputs(x.shape[2:]) if self.window else x.shape[1:-1])
-            if total <= count:
-                drawn.append(torch.arange(total).expand(len(x), total))
-            else:
-                generator = self.net.generator
-                drawn.append(torch.rand(len(x), total, generator=generator, device=generator.device).topk(count, dim=1).indices)
-        return drawn
-
-    def patches(self, positions: Sequence[Tensor], dense: bool = False) -> Tensor:
-        """What the layer reads at `positions` (from `draw`): (images x positions, in, kernel entries), in the order of its weight."""
-        values = self.dense if dense else self.inputs
-        return torch.cat([patches(x, p.to(x.device), self.window) for x, p in zip(values, positions, strict=True)])
-
-    def keep(self, kept: Iterable[int] | None = None, scale: Tensor | None = None, weight: Tensor | None = None) -> None:
-        """Keep these channels of the group, and refit the layer; at the group's later readers leave `kept` out.
-
-        scale: a factor for each kept channel, (kept,).  weight: new kernels instead, in the order of `use.at[kept]`, flat:
-        (out, kept x entries, *kernel).
-        """
-        kept = self.kept if kept is None else tuple(sorted(map(int, kept)))
-        if kept is None or (self.kept is not None and kept != self.kept):
-            raise BenchError(f"the channels of {self.group.name} are chosen once, where it is first read", "pass kept there, and nowhere else",
-                             kind="method_error")
-        if not kept or len(set(kept)) < len(kept) or not 0 <= kept[0] <= kept[-1] < self.group.width:
-            raise BenchError(f"{self.group.name} has {self.group.width} channels and cannot keep {list(kept)[:8]}",
-                             "give different indices in range, at least one", kind="method_error")
-        self.chosen[self.group.name] = kept
-        if self.use is None:
-            return self.net.zero(self.group, kept)
-        layer, at = self.weight, torch.as_tensor(self.use.at)
-        if weight is not None:
-            layer.index_copy_(1, at[list(kept)].reshape(-1).to(layer.device), weight.to(layer))
-        each = torch.zeros(len(at), dtype=layer.dtype)
-        each[list(kept)] = 1 if scale is None else scale.to(each)
-        factors = torch.ones(layer.shape[1], dtype=layer.dtype)
-        factors[at.reshape(-1)] = each.repeat_interleave(at.shape[1])
-        layer.mul_(factors.to(layer.device).reshape(-1, *[1] * (layer.dim() - 2)))
 
 
 def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bool = False, batch_size: int = 32,
@@ -118,6 +44,7 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
     ready = runnable(net.model, net.trace.program, batches[0])
     batches, sizes = _tied(batches, ready.batch)
     stops = _stops(ready, wanted)
+    order, joined = ordered(ready.nodes, joins(ready.nodes, stops)) if dense else (ready.nodes, joins(ready.nodes, stops))
     first = {group.name for found in stops.values() for group, _ in found}
     streams = [Frontier(ready, partial(tensor_of, net.model))]
     originals: dict[str, Tensor] = {}
@@ -131,8 +58,8 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
         for group in wanted:
             if group.name not in first:
                 yield Step(net, group, chosen=chosen)
-        left, last = len(stops), _last_uses(ready)
-        for node in ready.nodes:
+        left, last = len(stops), _last_uses(order)
+        for node in order:
             if not left and not to_end:
                 return None
             if node.op == "output":
@@ -141,11 +68,14 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
                 continue
             for group, use in stops.get(node, ()):
                 values = [[x[:n] for x, n in zip(s.values[node.args[0]], sizes, strict=True)] for s in streams]
-                step = Step(net, group, use, values[0], values[1] if dense else None, *geometry(node), originals.get(use.tensor), chosen)
+                aside = joined[node].shortcut if dense else None
+                beside = tuple([x[:n] for x, n in zip(s.values[aside], sizes, strict=True)] for s in streams) if aside else None
+                after = behind(net.model, node, joined[node], ready.tensors, beside)
+                step = Step(net, group, use, values[0], values[1] if dense else None, *geometry(node), originals.get(use.tensor), after, chosen)
                 yield step
                 if step.kept is not None:
                     step.keep()
-                del values, step
+                del values, beside, after, step
             left -= node in stops
             for stream in streams:
                 stream.run(node, last.get(node, set()))
@@ -222,11 +152,11 @@ def _tied(batches: list[tuple[Tensor, ...]], size: int | None) -> tuple[list[tup
     return list(zip(*[x.split(size) for x in filled], strict=True)), [min(size, total - i) for i in range(0, total, size)]
 
 
-def _last_uses(ready: Runnable) -> dict[Node, set[Node]]:
+def _last_uses(order: Sequence[Node]) -> dict[Node, set[Node]]:
     """Node -> the inputs that nothing reads after it."""
     seen: set[Node] = set()
     last: dict[Node, set[Node]] = {}
-    for node in reversed(ready.nodes):
+    for node in reversed(order):
         last[node] = {a for a in node.all_input_nodes if a not in seen}
         seen |= last[node]
     return last

@@ -43,6 +43,14 @@ def geometry(node: Node) -> tuple[Window | None, int]:
     return Window(kernel, many[0], before, after, many[1]), args["groups"]
 
 
+def outputs(y: Tensor, positions: Tensor, window: Window | None) -> Tensor:
+    """The entries of an output y at flat `positions` (n, p): (n x p, channels)."""
+    if window is None:
+        y = y.reshape(len(y), -1, y.shape[-1])
+        return y.gather(1, positions[..., None].expand(-1, -1, y.shape[-1])).flatten(0, 1)
+    return y.flatten(2).gather(2, positions[:, None].expand(-1, y.shape[1], -1)).transpose(1, 2).flatten(0, 1)
+
+
 def patches(x: Tensor, positions: Tensor, window: Window | None) -> Tensor:
     """The entries of x under `window` at flat output `positions` (n, p): (n x p, channels, kernel entries); zero where it is padding."""
     n, count = positions.shape

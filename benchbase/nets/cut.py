@@ -12,6 +12,7 @@ from benchbase.errors import BenchError
 from benchbase.nets.cost import cost
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.net import Net, private_copy
+from benchbase.nets.reads import ignore_, read_, renumbered
 from benchbase.nets.shortcut import silence_
 from benchbase.nets.surgery import drop_, mask_, slice_, zero_
 from benchbase.values.cost import Cost
@@ -40,14 +41,13 @@ class Small:
 def sliced(chosen: Chosen, example: Any) -> tuple[nn.Module, Trace]:
     """A cut copy of the chosen network, and the trace that counts it."""
     small, trace, kept = private_copy(chosen.net.model), chosen.net.trace, chosen.selection.kept
-    if chosen.selection.reads:
-        raise BenchError("this version cannot cut a gather's reads", "select channels of groups instead", kind="not_applicable")
     if chosen.selection.dropped:
         drop_(small, chosen.selection.dropped)
         trace = read(small, example)
     shrunk = [g for g in chosen.net.groups if len(kept[g.name]) < g.width]
     if shrunk:
         slice_(small, shrunk, {g.name: kept[g.name] for g in shrunk})
+    read_(small, renumbered(chosen.selection.reads, shrunk, kept))
     if chosen.selection.masks:
         mask_(small, chosen.selection.masks)
     return small, trace
@@ -69,6 +69,7 @@ def cut(chosen: Chosen, example: Any) -> Small:
         if len(kept[g.name]) < g.width:
             stay = set(kept[g.name])
             zero_(full, g, [c for c in range(g.width) if c not in stay])
+    ignore_(full, chosen.selection.reads)
     if chosen.selection.masks:
         mask_(full, chosen.selection.masks)
     wanted, difference = outputs(full, example), 0.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from benchbase.errors import BenchError
 from benchbase.nets.net import Net, private_copy
 from benchbase.nets.shortcut import blocks_of
 from benchbase.nets.solve import check_share, in_scope, resolve, scope_of, shapes, size
@@ -15,10 +16,7 @@ from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchbase.nets.graph import Trace
-    from benchbase.nets.groups import Group
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,9 @@ class Foreseen:
 def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Foreseen:
     """What `budget` comes to for `method` on `model`. No weight is looked at.
 
-    Raises BenchError as `resolve` does: kind "not_applicable" where the budget is out of reach of this network.
+    Raises BenchError as `resolve` does: kind "not_applicable" where the budget is out of reach of this network, or of the method.
     """
+    check_reads(method, budget)
     macs, params = size(trace, model, (), {})
     dense = Cost(params, macs, params, macs)
     scope = scope_of(budget, method.scope, trace.groups)
@@ -49,14 +48,17 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
         return Foreseen(budget, None, {}, dense, None)
     net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)
     fitted = resolve(method.fit(net, budget), trace, model, scope, method.keep_at_least)
-    macs, params = size(trace, model, groups, fitted.widths)
+    macs, params = size(trace, model, groups, fitted.widths, fitted.reads)
     check_share(budget, 1 - (macs / dense.macs if budget.macs is not None else params / dense.params))
-    return Foreseen(fitted, sliced_shapes(model, groups, fitted.widths), fitted.widths, dense, Cost(params, macs, params, macs))
+    cut = shapes(model, groups, fitted.widths, fitted.reads)
+    return Foreseen(fitted, changed(model, cut), fitted.widths, dense, Cost(params, macs, params, macs))
 
 
-def sliced_shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the parameters and buffers that shrink when each group is cut to its width; the others are left out."""
-    return changed(model, shapes(model, groups, widths))
+def check_reads(method: Any, budget: Budget) -> None:
+    """BenchError (not_applicable) where the budget says what layers read of a stream, and the method does not choose that."""
+    if budget.reads and not method.gathers:
+        raise BenchError(f"{method.name} does not choose what a layer reads of a stream, and the budget {budget.label} asks for it",
+                         "take a method that does, or a budget without reads", kind="not_applicable")
 
 
 def changed(dense: nn.Module, after: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -58,6 +58,7 @@ def watch() -> Iterator[Watch]:
     seen, before = Watch(), sys.getprofile()
     depth: list[tuple[Any, dict[str, Any]]] = []
     resets: list[tuple[Any, dict[str, Any]]] = []
+    within: list[int] = []  # tensors that an initialiser wrote within a reset: new memory may hold the very values already
 
     def see(frame: Any, event: str, argument: Any) -> None:
         code = frame.f_code
@@ -74,11 +75,14 @@ def watch() -> Iterator[Watch]:
                 tensor = arguments.pop("tensor", None)
                 if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor):
                     seen.add(Write(tensor, _mark(tensor), INITIALISERS[code], arguments, None))
+                    within.extend([id(tensor)] * bool(resets))
             elif resets and resets[-1][0] is frame:
                 module, old = frame.f_locals["self"], resets.pop()[1]
                 for name, mark in _marks(module).items():
-                    if mark != old.get(name):  # what it did not write is someone else's
+                    if mark != old.get(name) or id(module._parameters[name]) in within:  # what it did not write is someone else's
                         seen.add(Write(module._parameters[name], mark, None, {}, module))
+                if not resets:
+                    within.clear()
 
     sys.setprofile(see)
     try:

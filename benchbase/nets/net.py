@@ -92,6 +92,19 @@ class Net:
                 found.append((use, self._owner(use.tensor.removesuffix(".weight"))))
         return found
 
+    def entrances(self) -> tuple[str, ...]:
+        """Paths of the first layers of branches: they read a stream that no group in scope cuts, and write channels of an inner one."""
+        from benchbase.nets.reads import entrances
+
+        return entrances(self)
+
+    def inputs(self, path: str) -> Group:
+        """The input channels of the layer at `path` as a group, PATH.reads: a walk can stop there too, and what stays of it is for
+        `Selection.reads`, not for `kept`. Raises BenchError where the layer cannot read a part of its input."""
+        from benchbase.nets.reads import inputs
+
+        return inputs(self.model, path)
+
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The residual blocks that can be dropped, in network order: `path`, and `last`, the layer whose weight and bias scale the branch."""

@@ -14,11 +14,12 @@ from benchbase.errors import BenchError
 from benchbase.nets import seeded, solve
 from benchbase.nets.cost import cost
 from benchbase.nets.cut import Chosen, Small, cut, outputs, sliced
-from benchbase.nets.foresee import changed, foresee
+from benchbase.nets.foresee import changed, check_reads, foresee
 from benchbase.nets.gather import ChannelSelect
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.method import Method
 from benchbase.nets.net import Net, private_copy
+from benchbase.nets.reads import READING
 from benchbase.nets.stream import Stream
 from benchbase.nets.verify import method_error, supervised, verified
 from benchbase.nets.weights import digest_of
@@ -80,6 +81,7 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
     with seeded.seeded(seed):
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
         trace = trace or read(model, example)
+        check_reads(method, budget)
         if _decides(method) and method.granularity != "block" and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace, tuner)
         else:
@@ -102,15 +104,16 @@ def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module,
     """The architecture of the cut network: only what shrank, so that equal shapes have equal digests whatever the method."""
     widths = {g.name: len(selection.kept[g.name]) for g in groups if len(selection.kept[g.name]) < g.width}
     return replace(dense, shapes={**dense.shapes, **changed(before, solve.shapes(after, (), {}))}, widths={**dense.widths, **widths},
-                   selects={**dense.selects, **gathers(before, after), **selection.reads}, dropped=(*dense.dropped, *selection.dropped),
+                   selects={**dense.selects, **gathers(before, after)}, dropped=(*dense.dropped, *selection.dropped),
                    masks=digest_of(selection.masks) if selection.masks else dense.masks)
 
 
 def gathers(before: nn.Module, after: nn.Module) -> dict[str, tuple[int, ...]]:
-    """What each gather reads of its stream, where it reads less than before: indices that no shape tells."""
+    """What each gather reads of its stream, and each layer that has become one: indices that no shape tells."""
     whole = {name: m for name, m in before.named_modules() if isinstance(m, ChannelSelect)}
-    return {name: tuple(m.index.tolist()) for name, m in after.named_modules()
-            if isinstance(m, ChannelSelect) and len(m.index) < len(whole[name].index)}
+    found = {name: m.index for name, m in after.named_modules() if isinstance(m, ChannelSelect) and len(m.index) < len(whole[name].index)}
+    found |= {name: m.reads for name, m in after.named_modules() if isinstance(m, READING)}
+    return {name: tuple(index.tolist()) for name, index in found.items()}
 
 
 def _decides(method: Method) -> bool:
@@ -132,7 +135,7 @@ def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, seed: i
     with supervised(method.name, twin):
         selection = method.select(net, Stream(data, method.name, seed, _device(model)), budget)
     selection = verified(method.name, selection, twin, groups, None if _decides(method) else budget)
-    if selection.masks and any(len(k) < g.width for g, k in zip(groups, selection.kept.values())):
+    if selection.masks and (selection.reads or any(len(k) < g.width for g, k in zip(groups, selection.kept.values()))):
         raise method_error(method.name, "it prunes channels and single weights at once", "return kept or masks, not both")
     return Chosen(net, selection)
 

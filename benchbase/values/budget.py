@@ -30,6 +30,7 @@ class Budget:
     ratio: the fraction of channels (or weights) removed.  ratios: glob on the group's name -> fraction removed; the first match
     wins, a group that none matches is kept whole.  widths: group -> channels that stay.  macs, params: fraction of the whole net's
     multiply-adds or parameters removed, met by one uniform ratio.  scope: "inner", "all" or "" for the method's own default.
+    reads: beside any of them, layer -> input channels that it reads of a stream which others read whole (`Selection.reads`).
     name: how the user asked for it; no part of its identity.
     """
 
@@ -39,6 +40,7 @@ class Budget:
     macs: float | None = None
     params: float | None = None
     scope: str = ""
+    reads: Mapping[str, int] = field(default_factory=dict)
     name: str = field(default="", compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
@@ -50,9 +52,9 @@ class Budget:
                 _fraction(key, value, zero=False)
         for key, value in self.ratios.items():
             _fraction(f"ratios.{key}", value, zero=True)
-        for key, count in self.widths.items():
+        for key, count in [*((f"widths.{k}", n) for k, n in self.widths.items()), *((f"reads.{k}", n) for k, n in self.reads.items())]:
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise BenchError(f"widths.{key} = {count!r} is not a count of channels", "give the number of channels that stay, at least 1")
+                raise BenchError(f"{key} = {count!r} is not a count of channels", "give the number of channels that stay, at least 1")
         if self.scope not in ("", *SCOPES):
             raise unknown("scope", self.scope, SCOPES)
 
@@ -110,7 +112,7 @@ def budget_of(data: Any, name: str = "") -> Budget:
         if key not in (*known, "model", "source"):
             raise unknown("budget key", str(key), known)
     given = {k: v for k, v in data.items() if k in known}
-    for key in ("ratios", "widths"):
+    for key in ("ratios", "widths", "reads"):
         if key in given:
             if not isinstance(given[key], Mapping):
                 raise BenchError(f"{key} is not a table", f"write {key}: {{group: number}}")

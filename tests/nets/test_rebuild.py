@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.init import kaiming_normal_
 
 from benchbase.errors import BenchError
+from benchbase.nets.fresh import dense_writes, watch
 from benchbase.nets.rebuild import build, rebuild, shell
 from benchbase.nets.seeded import global_state, moved
 from benchbase.nets.weights import digest_of
@@ -74,6 +75,16 @@ def test_scratch_is_no_slice_of_the_dense_net():
     small = build(PLAIN, seed=4, model=Plain)
     pair = torch.stack([dense.two.weight[:128, :SMALL].flatten(), small.two.weight.flatten()])
     assert abs(float(torch.corrcoef(pair.detach())[0, 1])) < 0.02
+
+
+def test_a_reset_is_seen_where_the_memory_holds_its_values_already():
+    with torch.random.fork_rng(), watch() as seen:
+        layer = nn.Conv2d(3, 4, 3)
+        torch.manual_seed(1)
+        nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5))
+        torch.manual_seed(1)
+        layer.reset_parameters()
+    assert {write.module for write, _ in dense_writes(layer, seen).values()} == {layer}
 
 
 class Raw(nn.Module):

@@ -55,7 +55,7 @@ def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: 
     seen = foresee(model, method.value, budget, trace)
     gathers = {f"{name}.index" for name, module in model.named_modules() if isinstance(module, ChannelSelect)}
     known = seen.shapes is not None and not gathers & set(seen.shapes) and not seen.budget.reads
-    shape = replace(architecture, shapes=seen.shapes, widths=seen.widths).to_json() if known else None
+    shape = replace(architecture, shapes=seen.shapes, widths=seen.widths, dropped=seen.dropped).to_json() if known else None
     info = {"budget": seen.budget.to_json(), "architecture": shape, "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned),
             "positions": [list(pair) for pair in trace.positions]}
     return digest(info), info

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, unknown
+from benchbase.nets.cost import cost
 from benchbase.nets.net import Net, private_copy
-from benchbase.nets.shortcut import blocks_of
+from benchbase.nets.shortcut import blocks_of, drop_
 from benchbase.nets.solve import check_share, in_scope, resolve, scope_of, shapes, size
 from benchbase.values.budget import Budget
 from benchbase.values.cost import Cost
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Foreseen:
     """budget: with a width for each group of a predefined target, else as asked.  shapes, pruned: of the network it will be, None
-    where the method decides.  widths: channels that stay of each group, for people.  dense: cost of the whole network."""
+    where the method decides.  widths: channels that stay of each group, for people.  dense: cost of the whole network.  dropped: blocks
+    that the budget names, in network order."""
 
     budget: Budget
     shapes: Mapping[str, tuple[int, ...]] | None
     widths: Mapping[str, int]
     dense: Cost
     pruned: Cost | None
+    dropped: tuple[str, ...] = ()
 
 
 def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Foreseen:
@@ -37,13 +40,16 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     Raises BenchError as `resolve` does: kind "not_applicable" where the budget is out of reach of this network, or of the method.
     """
     check_reads(method, budget)
+    gone = named_blocks(model, method, budget)
     macs, params = size(trace, model, (), {})
     dense = Cost(params, macs, params, macs)
     scope = scope_of(budget, method.scope, trace.groups)
     groups = in_scope(trace.groups, scope) if method.granularity == "channel" else trace.groups
-    if method.granularity == "block" and not blocks_of(model):
-        raise BenchError(f"{method.name} drops residual blocks, and the network has none", "use a network of blocks that add a branch to a shortcut",
-                         kind="not_applicable")
+    if gone:
+        small = private_copy(model)
+        drop_(small, gone)
+        left = cost(trace, dict(small.named_parameters()))
+        return Foreseen(budget, {}, {}, dense, Cost(left.params, left.macs, left.params, left.macs), gone)
     if method.target != "predefined" or method.granularity != "channel":
         return Foreseen(budget, None, {}, dense, None)
     net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)
@@ -52,6 +58,25 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     check_share(budget, 1 - (macs / dense.macs if budget.macs is not None else params / dense.params))
     cut = shapes(model, groups, fitted.widths, fitted.reads)
     return Foreseen(fitted, changed(model, cut), fitted.widths, dense, Cost(params, macs, params, macs))
+
+
+def named_blocks(model: nn.Module, method: Any, budget: Budget) -> tuple[str, ...]:
+    """The blocks that a budget names, in network order.
+
+    Raises BenchError for a name that is no block, and (not_applicable) for a method that drops none, or a network without any.
+    """
+    if method.granularity != "block":
+        if budget.dropped:
+            raise BenchError(f"{method.name} drops no blocks, and the budget {budget.label} names those that go", "take a method that does (sss)",
+                             kind="not_applicable")
+        return ()
+    blocks = [block.path for block in blocks_of(model)]
+    if not blocks:
+        raise BenchError(f"{method.name} drops residual blocks, and the network has none", "use a network of blocks that add a branch to a shortcut",
+                         kind="not_applicable")
+    if stray := next((name for name in budget.dropped if name not in blocks), None):
+        raise unknown("block", stray, blocks)
+    return tuple(name for name in blocks if name in budget.dropped)
 
 
 def check_reads(method: Any, budget: Budget) -> None:

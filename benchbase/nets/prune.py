@@ -135,6 +135,9 @@ def _choose(model: nn.Module, method: Method, budget: Budget, data: Any, seed: i
     with supervised(method.name, twin):
         selection = method.select(net, Stream(data, method.name, seed, _device(model)), budget)
     selection = verified(method.name, selection, twin, groups, None if _decides(method) else budget)
+    if budget.dropped and {*selection.dropped} != {*budget.dropped}:
+        raise method_error(method.name, f"it drops {', '.join(selection.dropped) or 'nothing'}, the budget says {', '.join(budget.dropped)}",
+                           "drop the blocks of budget.dropped")
     if selection.masks and (selection.reads or any(len(k) < g.width for g, k in zip(groups, selection.kept.values()))):
         raise method_error(method.name, "it prunes channels and single weights at once", "return kept or masks, not both")
     return Chosen(net, selection)

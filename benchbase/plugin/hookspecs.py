@@ -117,7 +117,7 @@ def bench_metrics() -> list[Metric]:
 
 @hookspec
 def bench_budgets() -> list[Path]:
-    """Budgets by name: paths of YAML files, each a table name -> `ratio`, `ratios`, `widths`, `macs` or `params`, with `scope`; `model` and
+    """Budgets by name: paths of YAML files, each a table name -> `ratio`, `ratios`, `widths`, `macs`, `params` or `dropped`, with `scope`; `model` and
     `source` say for people what it was made for.
 
     >>> import tempfile

@@ -12,6 +12,7 @@ from benchbase.errors import BenchError, unknown
 from benchbase.values.digest import digest
 
 SCOPES = ("inner", "all")
+WAYS = ("ratio", "ratios", "widths", "macs", "params", "dropped")
 
 
 class Sized(Protocol):
@@ -25,11 +26,11 @@ class Sized(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of a network goes: exactly one of the five ways to say it.
+    """How much of a network goes: exactly one of the six ways to say it.
 
     ratio: the fraction of channels (or weights) removed.  ratios: glob on the group's name -> fraction removed; the first match
     wins, a group that none matches is kept whole.  widths: group -> channels that stay.  macs, params: fraction of the whole net's
-    multiply-adds or parameters removed, met by one uniform ratio.  scope: "inner", "all" or "" for the method's own default.
+    multiply-adds or parameters removed, met by one uniform ratio.  dropped: residual blocks that go, by path.  scope: "inner", "all" or "" for the method's own default.
     reads: beside any of them, layer -> input channels that it reads of a stream which others read whole (`Selection.reads`).
     name: how the user asked for it; no part of its identity.
     """
@@ -39,14 +40,15 @@ class Budget:
     widths: Mapping[str, int] = field(default_factory=dict)
     macs: float | None = None
     params: float | None = None
+    dropped: tuple[str, ...] = ()
     scope: str = ""
     reads: Mapping[str, int] = field(default_factory=dict)
     name: str = field(default="", compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
-        said = [f for f in ("ratio", "ratios", "widths", "macs", "params") if getattr(self, f) not in (None, {})]
+        said = [f for f in WAYS if getattr(self, f) not in (None, {}, ())]
         if len(said) != 1:
-            raise BenchError(f"a budget says {' and '.join(said) or 'nothing'}", "give exactly one of ratio, ratios, widths, macs, params")
+            raise BenchError(f"a budget says {' and '.join(said) or 'nothing'}", f"give exactly one of {', '.join(WAYS)}")
         for key, value in [("ratio", self.ratio), ("macs", self.macs), ("params", self.params)]:
             if value is not None:
                 _fraction(key, value, zero=False)
@@ -55,6 +57,9 @@ class Budget:
         for key, count in [*((f"widths.{k}", n) for k, n in self.widths.items()), *((f"reads.{k}", n) for k, n in self.reads.items())]:
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
                 raise BenchError(f"{key} = {count!r} is not a count of channels", "give the number of channels that stay, at least 1")
+        blocks = self.dropped if isinstance(self.dropped, tuple) else ("",)
+        if not all(isinstance(b, str) and b for b in blocks) or len({*blocks}) < len(blocks):
+            raise BenchError(f"dropped = {self.dropped!r} is not a list of blocks", "give the path of each block once, as [layer1.0, layer1.1]")
         if self.scope not in ("", *SCOPES):
             raise unknown("scope", self.scope, SCOPES)
 
@@ -64,7 +69,7 @@ class Budget:
         if self.name:
             return self.name
         one = next(((k, getattr(self, k)) for k in ("macs", "params") if getattr(self, k) is not None), None)
-        return f"{one[0]}={one[1]:g}" if one else f"{self.ratio:g}" if self.ratio is not None else f"widths-{digest(self)[:8]}"
+        return f"{one[0]}={one[1]:g}" if one else f"{self.ratio:g}" if self.ratio is not None else f"{'blocks' if self.dropped else 'widths'}-{digest(self)[:8]}"
 
     def keep(self, group: Sized) -> int:
         """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1.
@@ -91,7 +96,8 @@ class Budget:
     def to_json(self) -> dict[str, Any]:
         """As plain data: what is said, and the name it was asked by."""
         said = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in said.items() if v not in (None, "", {})} | {"name": self.label}
+        plain = {k: dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v for k, v in said.items()}
+        return {k: v for k, v in plain.items() if v not in (None, "", {}, [])} | {"name": self.label}
 
 
 def keep_count(width: int, ratio: float | str | Decimal) -> int:
@@ -117,6 +123,8 @@ def budget_of(data: Any, name: str = "") -> Budget:
             if not isinstance(given[key], Mapping):
                 raise BenchError(f"{key} is not a table", f"write {key}: {{group: number}}")
             given[key] = {str(k): _number(f"{key}.{k}", v) if key == "ratios" else v for k, v in given[key].items()}
+    if isinstance(given.get("dropped"), list):
+        given["dropped"] = tuple(given["dropped"])
     for key in ("ratio", "macs", "params"):
         if given.get(key) is not None:
             given[key] = _number(key, given[key])

@@ -8,5 +8,5 @@ from benchbase import hookimpl
 
 @hookimpl
 def bench_budgets() -> list[Path]:
-    """YAML files of named budgets: name -> `ratio`, `ratios` or `widths`, with `scope`, `model` and `source`."""
+    """YAML files of named budgets: name -> `ratio`, `ratios`, `widths` or `dropped`, with `scope`, `model` and `source`."""
     return [Path(__file__).with_name("paper.yaml")]

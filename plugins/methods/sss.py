@@ -68,7 +68,8 @@ class SSS(Method):
     too few blocks go, a quarter while too many, then the geometric mean of the nearest on both sides, until the count is met
     (floor(blocks * (1 - ratio)) stay; for macs= and params= within 2 points) or `trials` networks were trained. The nearest is taken, what it
     achieved is reported, and every training counts in the ledger. trials=1: the penalty as given, whatever comes of it.
-    momentum: of the factors (equations 11 and 12).
+    A budget that names the blocks (resnet41, resnet32b, resnet26: what the paper published) takes them from the plain base, without a
+    training of its own.  momentum: of the factors (equations 11 and 12).
     """
 
     penalty: float = 0.01
@@ -90,8 +91,10 @@ class SSS(Method):
         if not 0 <= self.momentum < 1:
             raise BenchError(f"sss[momentum={self.momentum}] makes no sense", "give a momentum of at least 0 and below 1, as 0.9")
 
-    def training(self, budget: Any) -> Callback:
-        """The first penalty."""
+    def training(self, budget: Any) -> Callback | None:
+        """The first penalty; none for blocks that are named."""
+        if budget.dropped:
+            return None
         shares(budget, self.name)
         return SparseBranches(self.penalty, self.momentum)
 
@@ -108,7 +111,9 @@ class SSS(Method):
         return SparseBranches(float(f"{penalty:.6g}"), self.momentum)
 
     def select(self, net: Any, data: Any, budget: Any) -> Selection:
-        """The blocks whose branch ends in zeros."""
+        """The blocks whose branch ends in zeros, or those that the budget names."""
+        if budget.dropped:
+            return Selection(dropped=tuple(b.path for b in net.blocks if b.path in budget.dropped))
         shares(budget, self.name)
         gone = tuple(b.path for b in net.blocks if not any(bool(p.any()) for p in net.model.get_submodule(b.last).parameters()))
         if not gone:

@@ -9,8 +9,11 @@ import torch
 import yaml
 from torch import nn
 
+from benchbase.nets.foresee import foresee
+from benchbase.nets.graph import read
 from benchbase.values.budget import budget_of
 from benchbase_plugins.budgets import bench_budgets
+from benchbase_plugins.methods.sss import SSS
 from benchbase_plugins.models.libraries import bench_open_model
 from benchbase_plugins.models.resnet import resnet56, resnet110
 from benchbase_plugins.models.vgg import vgg16
@@ -40,7 +43,7 @@ def kept(name: str, *suffixes: str) -> list[int]:
 @pytest.mark.parametrize("name", NAMED)
 def test_every_budget_reads_and_every_glob_names_a_layer(name):
     budget = budget_of(NAMED[name], name)
-    assert budget.label == name and budget.scope == "inner" and NAMED[name]["source"]
+    assert budget.label == name and budget.scope == ("" if budget.dropped else "inner") and NAMED[name]["source"]
     names = [layer.name for layer in layers(NAMED[name]["model"])]
     for glob in (*budget.ratios, *budget.widths):
         assert any(fnmatchcase(n, glob) for n in names), glob
@@ -59,6 +62,19 @@ def test_cifar_resnets(name, stages, skipped):
 
 def test_vgg16():
     assert kept("vgg16-a") == [32, 64, 128, 128, 256, 256, 256] + [256] * 6
+
+
+def test_blocks_dropped():
+    """As many layers as the names say, and as many epochs of Scratch-B as in the paper: int(100 F1/F2)."""
+    pytest.importorskip("torchvision")
+    with torch.random.fork_rng():
+        model = bench_open_model("torchvision:resnet50")(1000).eval()
+    trace = read(model, torch.zeros(2, 3, 224, 224))
+    for name, layers, left, epochs in (("resnet41", 41, (0, 4, 6, 3), 117), ("resnet32b", 32, (1, 4, 4, 1), 145), ("resnet26", 26, (0, 2, 5, 1), 179)):
+        budget = budget_of(NAMED[name], name)
+        assert tuple(sum(f"layer{i}.{j}" not in budget.dropped for j in range(n)) for i, n in zip((1, 2, 3, 4), (3, 4, 6, 3))) == left
+        seen = foresee(model, SSS(), budget, trace)
+        assert 2 + 3 * sum(left) == layers and seen.dropped == budget.dropped and int(100 * seen.dense.macs / seen.pruned.macs) == epochs
 
 
 def test_imagenet():

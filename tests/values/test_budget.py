@@ -46,6 +46,20 @@ def test_widths_are_taken_as_they_are():
     assert budget.keep(Layer("a", 10)) == 3 and budget.keep(Layer("b", 10)) == 10
 
 
+def test_blocks_by_name():
+    budget = budget_of({"dropped": ["layer1.0", "layer2.1"]}, "ours")
+    assert budget == Budget(dropped=("layer1.0", "layer2.1")) and budget.label == "ours" and Budget(dropped=("a",)).label.startswith("blocks-")
+    assert budget.to_json() == {"dropped": ["layer1.0", "layer2.1"], "name": "ours"} and budget_of(budget.to_json()) == budget
+    assert digest(Budget(ratio=0.5)) == digest(Budget(ratio=0.5, dropped=()))  # old identities stand
+    for bad in (["a", "a"], [""], [3], "layer1", {"a": 1}):
+        with pytest.raises(BenchError, match="dropped"):
+            budget_of({"dropped": bad})
+    with pytest.raises(BenchError, match="ratio and dropped"):
+        Budget(ratio=0.5, dropped=("a",))
+    with pytest.raises(BenchError, match="no width"):
+        budget.keep(Layer("a", 10))
+
+
 def test_a_share_has_no_width_before_it_is_resolved():
     with pytest.raises(BenchError, match="macs=0.5"):
         Budget(macs=0.5).keep(Layer("a", 10))

@@ -26,7 +26,7 @@ def data(factory):
 
 
 def test_the_published_schema_is_that_of_the_fields():
-    """Written by `python -c 'from benchbase.values.record import *; SCHEMA.write_text(schema_text())'`."""
+    """Written by `python -c 'from benchbase.values.record import SCHEMA, schema_text; SCHEMA.write_text(schema_text())'`."""
     assert SCHEMA.read_text(encoding="utf-8") == schema_text()
     jsonschema.Draft202012Validator.check_schema(json.loads(schema_text()))
 

@@ -46,8 +46,8 @@ suite_options = group(
     click.option("--dataset", "datasets", multiple=True, metavar="NAME",
                  help="A data set: cifar10, imagefolder:PATH[name=..,size=32]. Repeatable.  [default: digits]"),
     click.option("--budget", "budgets", multiple=True, metavar="B",
-                 help="How much to remove: 0.5 (of the channels), macs=0.5, params=0.5, compression=8, a name (vgg16-a) or a YAML file. "
-                      "Repeatable.  [default: 0.5]"),
+                 help="How much to remove: 0.5 (of the channels), macs=0.5, params=0.5, compression=8, a name (vgg16-a), a YAML file, "
+                      "or as much of each layer as a method does (network-slimming@0.5). Repeatable.  [default: 0.5]"),
     click.option("--protocol", "protocols", multiple=True, metavar="NAME",
                  help="What happens after pruning. Repeatable.  [default: one-shot, finetune, scratch-e, scratch-b]"),
     click.option("--seeds", metavar="0-4", help="Seeds: 0-4, or 0,2,5.  [default: 0-2]"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
@@ -90,7 +90,8 @@ def dense_on(dataset: Any, model: str) -> Architecture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method at one budget on one model and data set with one seed, under its protocols."""
+    """One method at one budget on one model and data set with one seed, under its protocols.
+    like: the cell whose pruned network says what each layer keeps, where the budget is another method's."""
 
     method: Any
     work: Work
@@ -99,6 +100,7 @@ class Cell:
     seed: int
     offer: Any = None
     metrics: tuple[Metric, ...] = ()
+    like: Cell | None = None
 
     @property
     def label(self) -> str:
@@ -124,8 +126,17 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     _no_twins("data set", suite.datasets, datasets)
     metrics = tuple(plugins.metrics())
     works = [_work(model, dataset, suite, tools) for dataset, model in product(datasets, models)]
-    return [Cell(method.value, work, budget, protocols, seed, method.offer, metrics)
+    others = {budget.like: _checked(plugins.method(budget.like)).value for budget in budgets if budget.like}
+    return [Cell(method.value, work, budget, protocols, seed, method.offer, metrics, _like(budget, others, work, seed))
             for work, budget, method, seed in product(works, budgets, methods, suite.seeds)]
+
+
+def _like(budget: Budget, methods: Mapping[str | None, Any], work: Work, seed: int) -> Cell | None:
+    """The cell of the method that a budget takes after."""
+    if budget.like is None:
+        return None
+    own = replace(budget, like=None, name=budget.name.rpartition("@")[2])
+    return Cell(methods[budget.like], work, own, (), seed)
 
 
 def _work(model: str, dataset: Any, suite: Suite, tools: Any) -> Work:

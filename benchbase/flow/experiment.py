@@ -9,7 +9,7 @@ from benchbase.errors import BenchError
 from benchbase.flow import stages
 from benchbase.flow.cells import Cell, identified
 from benchbase.flow.do import as_failure
-from benchbase.flow.search import Trial, asked, nearest, tried
+from benchbase.flow.search import UNITS, Trial, asked, nearest, tried
 from benchbase.flow.store import Done
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget, budget_of
@@ -115,19 +115,8 @@ class Failed:
 
 def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Outcome | Failed]:
     """The outcomes of `cell`, one a protocol, in the order of its protocols. Raises BenchError where no protocol can be reached."""
-    work, seed, method = cell.work, cell.seed, identified(cell.method)
-    run, code = {"data": work.data, "machine": machine}, work.code or None
-    target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=method, budget=cell.budget, code=code), cell)
-    dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
-    callback = asked(cell, lambda: cell.method.training(target.budget))
-    plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
-    trials = tried(cell, target.budget, callback, plain, dense, do)
-    best = nearest(trials, cell, target.budget)
-    own, pruned = best.own, best.pruned
-    measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
-    own_measured = None if own is plain or cell.method.untrained else do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run)
-    others = tuple(trial for trial in trials if trial is not best)
-    ready = Ready(cell, target, Base(plain, own, measured, own_measured, best.inputs), pruned, others)
+    ready = prepared(cell, machine, do)
+    run = {"data": cell.work.data, "machine": machine}
     for protocol in cell.protocols:
         try:
             outcome: Outcome | Failed = follow(protocol, ready, run, do)
@@ -136,6 +125,49 @@ def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Out
             if outcome.error.kind == "usage":
                 raise
         yield outcome
+
+
+def prepared(cell: Cell, machine: Any, do: Callable[..., Any]) -> Ready:
+    """A cell as far as its pruned network. Raises BenchError where it does not come to one."""
+    work, seed, method = cell.work, cell.seed, identified(cell.method)
+    run, code = {"data": work.data, "machine": machine}, work.code or None
+    other = prepared(comparable(cell, cell.like), machine, do) if cell.like else None
+    budget = left_by(other, cell.budget) if other else cell.budget
+    if budget.like is None:
+        target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=method, budget=budget, code=code), cell)
+    else:
+        target = replace(other.target, budget=budget, pruned=None, architecture=None)
+    dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
+    callback = asked(cell, lambda: cell.method.training(target.budget))
+    plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
+    trials = tried(cell, target.budget, callback, plain, dense, do)
+    best = nearest(trials, cell, target.budget)
+    own, pruned = best.own, best.pruned
+    measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)
+    owned = own is not plain and not cell.method.untrained
+    own_measured = do(stages.measure, f"base of {cell.label}", architecture=work.dense, weights=own, **run) if owned else None
+    others = tuple(trial for trial in trials if trial is not best)
+    return Ready(cell, target, Base(plain, own, measured, own_measured, best.inputs), pruned, others)
+
+
+def comparable(cell: Cell, other: Cell) -> Cell:
+    """The other cell. Raises BenchError, kind "not_applicable", where its method chooses among other things than the cell's does."""
+    ours, theirs = (UNITS[c.method.granularity] for c in (cell, other))
+    if ours != theirs or theirs == UNITS["block"]:
+        raise BenchError(f"{other.method.name} chooses {theirs}, {cell.method.name} {ours}: the budget {cell.budget.label} says nothing to it",
+                         "take a method that chooses channels, or weights, as that one does", "not_applicable")
+    return other
+
+
+def left_by(other: Ready, asked_for: Budget) -> Budget:
+    """What another method has left of each layer, as a budget; the budget as asked for where a plan has not run that method."""
+    if not isinstance(other.pruned, Done):
+        return asked_for
+    info, method = other.pruned.info, other.cell.method
+    if method.granularity == "weight":
+        return Budget(widths=info["left"], name=asked_for.label)
+    widths = {name: len(kept) for name, kept in info["kept"].items()}
+    return Budget(widths=widths, scope=other.cell.budget.scope or method.scope, name=asked_for.label)
 
 
 def follow(protocol: Protocol, ready: Ready, run: dict[str, Any], do: Callable[..., Any]) -> Outcome:

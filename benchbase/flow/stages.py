@@ -107,24 +107,26 @@ def live(tools: Tools, architecture: Architecture, model: Any, steps: int, seed:
 
 
 def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, architecture: Architecture, weights: Done, data: DataRef,
-           machine: Any, seed: int, recipe: Recipe | None = None) -> Made:
+           machine: Any, seed: int, recipe: Recipe | None = None, again: Recipe | None = None) -> Made:
     """The method's choice on the trained network, cut out of it and checked: zeroed and sliced networks agree (gate 13).
 
-    recipe: of fine-tuning, for a method that trains between its choices.
+    recipe: of fine-tuning, for a method that trains between its choices.  again: of the base, for one that trains from the beginning.
     """
-    from benchbase.flow.tuning import Tuner
+    from benchbase.flow.tuning import Again, Tuner
     from benchbase.nets.folder import fill_folder
     from benchbase.nets.prune import prune_network
 
     machine.prepare()
     loaded, model = tools.data(data.dataset), tools.load(architecture, weights.folder / WEIGHTS)
     calibration = Calibration(loaded, seed_of(seed, "calibration"))
-    tuner = recipe and Tuner(recipe, loaded, seed, data.fingerprint, machine)
+    anew = again and Again(again, lambda: tools.fresh(architecture, initial(architecture, seed))[0].state_dict())
+    tuner = Tuner(recipe, loaded, seed, data.fingerprint, machine, anew) if recipe or again else None
     pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method", method.identity[0]),
                            architecture, tuner, tools.traced(architecture)[1])
     made = fill_folder(pruned, folder)
     return made, {"architecture": pruned.architecture.to_json(), "report": pruned.report,
-                  "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()}, "images": calibration.images[0],
+                  "kept": {k: list(map(int, v)) for k, v in pruned.selection.kept.items()},
+                  "left": {k: int(m.sum()) for k, m in pruned.masks.items()}, "images": calibration.images[0],
                   "tuned": tuner.spent if tuner else {"epochs": 0, "images": 0, "macs": 0}, **made_with(machine)}
 
 

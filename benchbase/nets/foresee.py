@@ -41,6 +41,7 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     """
     check_reads(method, budget)
     gone = named_blocks(model, method, budget)
+    budget.known()
     macs, params = size(trace, model, (), {})
     dense = Cost(params, macs, params, macs)
     scope = scope_of(budget, method.scope, trace.groups)

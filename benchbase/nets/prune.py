@@ -77,6 +77,7 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
     The caller's random state is untouched. Failures of the method are BenchErrors of kind "method_error"; a budget out of reach, or
     a network that cannot be cut as chosen, of kind "not_applicable".
     """
+    budget.known()
     started = time.perf_counter()
     with seeded.seeded(seed):
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import ROUND_FLOOR, Decimal
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -32,6 +32,8 @@ class Budget:
     wins, a group that none matches is kept whole.  widths: group -> channels that stay.  macs, params: fraction of the whole net's
     multiply-adds or parameters removed, met by one uniform ratio.  dropped: residual blocks that go, by path.  scope: "inner", "all" or "" for the method's own default.
     reads: beside any of them, layer -> input channels that it reads of a stream which others read whole (`Selection.reads`).
+    like: beside ratio, macs or params, a method: what each layer has left when that method prunes so much on its own base, with the same
+    seed. "network-slimming@0.5" as text: same-widths controls of methods that decide the widths.
     name: how the user asked for it; no part of its identity.
     """
 
@@ -43,6 +45,7 @@ class Budget:
     dropped: tuple[str, ...] = ()
     scope: str = ""
     reads: Mapping[str, int] = field(default_factory=dict)
+    like: str | None = None
     name: str = field(default="", compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
@@ -62,20 +65,25 @@ class Budget:
             raise BenchError(f"dropped = {self.dropped!r} is not a list of blocks", "give the path of each block once, as [layer1.0, layer1.1]")
         if self.scope not in ("", *SCOPES):
             raise unknown("scope", self.scope, SCOPES)
+        if self.like is not None and (not isinstance(self.like, str) or not self.like or said[0] not in ("ratio", "macs", "params")):
+            raise BenchError(f"a budget like {self.like!r} says {said[0]}", "give a method and how much it removes, as network-slimming@0.5")
 
     @property
     def label(self) -> str:
         """The budget in one word, for tables: as the user asked for it."""
         if self.name:
             return self.name
+        if self.like is not None:
+            return f"{self.like}@{replace(self, like=None).label}"
         one = next(((k, getattr(self, k)) for k in ("macs", "params") if getattr(self, k) is not None), None)
         return f"{one[0]}={one[1]:g}" if one else f"{self.ratio:g}" if self.ratio is not None else f"{'blocks' if self.dropped else 'widths'}-{digest(self)[:8]}"
 
     def keep(self, group: Sized) -> int:
         """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1.
 
-        macs and params budgets have no answer before they are resolved on a network: BenchError.
+        macs and params budgets, and those like another method's, have no answer before they are resolved on a network: BenchError.
         """
+        self.known()
         if self.widths:
             return self.widths.get(group.name, group.width)
         if self.ratios:
@@ -83,6 +91,11 @@ class Budget:
         if self.ratio is not None:
             return keep_count(group.width, self.ratio)
         raise BenchError(f"the budget {self.label} has no width for {group.name} yet", "resolve it on the network first")
+
+    def known(self) -> None:
+        """Raise BenchError where what stays is another method's to say."""
+        if self.like is not None:
+            raise BenchError(f"the budget {self.label} is what {self.like} leaves, and it has not been asked", "run it with `bench run`")
 
     def missed(self, achieved: Mapping[str, float], unit: str) -> float:
         """How far `achieved`, shares removed by name, lies from what was asked. unit: what a ratio counts ("channels", "blocks", "weights").
@@ -132,10 +145,14 @@ def budget_of(data: Any, name: str = "") -> Budget:
 
 
 def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget:
-    """The Budget that `text` says: "0.5", "macs=0.5", "params=0.5", "compression=8" (params 1 - 1/8), or a name out of `named`."""
+    """The Budget that `text` says: "0.5", "macs=0.5", "params=0.5", "compression=8" (params 1 - 1/8), "METHOD@0.5" (what that method
+    leaves), or a name out of `named`."""
     key, _, value = text.strip().rpartition("=")
     if named and text in named:
         return named[text]
+    method, at, share = text.strip().rpartition("@")
+    if at:
+        return replace(parse_budget(share), like=method, name=text.strip())
     if key == "compression":
         factor = _number(key, value)
         if not factor > 1:

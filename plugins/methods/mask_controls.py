@@ -17,7 +17,8 @@ class LayerShuffled(Method):
     """Each convolution keeps as many weights as `magnitude` leaves it, at positions drawn at random within it: magnitude's distribution
     over layers and nothing else of it ("layerwise rearrange" of the paper).
 
-    linear: as in magnitude, linear layers too. The masks are drawn from the method's own generator; what stays keeps its trained values.
+    At a budget like another method's (lamp@0.9) it has that method's counts. linear: as in magnitude, linear layers too. The masks are
+    drawn from the method's own generator; what stays keeps its trained values.
     """
 
     linear: bool = False
@@ -30,8 +31,9 @@ class LayerShuffled(Method):
     paper: ClassVar[str] = "Su et al. Sanity-Checking Pruning Methods: Random Tickets can Win the Jackpot. NeurIPS 2020, arXiv:2009.11094"
 
     def select(self, net: Any, data: Any, budget: Any) -> Selection:
-        """Masks with magnitude's counts."""
-        return Selection(masks={name: top(drawn(net, mask), int(mask.sum())) for name, mask in magnitudes(self, net, budget).items()})
+        """Masks with the counts of each layer."""
+        counts = left(self, net, budget)
+        return Selection(masks={name: top(drawn(net, net.model.get_parameter(name)), count) for name, count in counts.items()})
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class RandomMask(Method):
     """As many weights as `magnitude` keeps in all, drawn at random from all convolutions alike: neither its distribution over layers nor
     its choice. A layer that would lose every weight keeps the one drawn last, and the report names it.
 
-    linear: as in magnitude, linear layers too. The masks are drawn from the method's own generator; what stays keeps its trained values.
+    At a budget like another method's (lamp@0.9) it has that method's total, over its layers. linear: as in magnitude, linear layers too.
+    The masks are drawn from the method's own generator; what stays keeps its trained values.
     """
 
     linear: bool = False
@@ -55,23 +58,25 @@ class RandomMask(Method):
         """One random mask over all layers."""
         import torch
 
-        masks = magnitudes(self, net, budget)
+        counts = left(self, net, budget)
         net.rescued.clear()
-        scores = {name: drawn(net, mask) for name, mask in masks.items()}
-        chosen = top(torch.cat([s.flatten() for s in scores.values()]), sum(int(mask.sum()) for mask in masks.values()))
-        parts = chosen.split([mask.numel() for mask in masks.values()])
-        masks = {name: part.reshape(mask.shape).clone() for (name, mask), part in zip(masks.items(), parts, strict=True)}
+        scores = {name: drawn(net, net.model.get_parameter(name)) for name in counts}
+        chosen = top(torch.cat([score.flatten() for score in scores.values()]), sum(counts.values()))
+        parts = chosen.split([score.numel() for score in scores.values()])
+        masks = {name: part.reshape(score.shape).clone() for (name, score), part in zip(scores.items(), parts, strict=True)}
         rescue(net, masks, scores)
         return Selection(masks=masks)
 
 
-def magnitudes(method: Any, net: Any, budget: Any) -> dict[str, Tensor]:
-    """The masks of `magnitude` at this budget."""
+def left(method: Any, net: Any, budget: Any) -> dict[str, int]:
+    """How many weights stay of each layer: as the budget says, or as `magnitude` leaves them."""
+    if budget.widths:
+        return dict(budget.widths)
     shares(budget, method.name)
     sizes = {name: weight.abs() for name, weight in weights_of(net, method.linear).items()}
     masks = above(sizes, budget.ratio)
     rescue(net, masks, sizes)
-    return masks
+    return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
 def drawn(net: Any, like: Tensor) -> Tensor:

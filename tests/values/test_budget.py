@@ -60,6 +60,18 @@ def test_blocks_by_name():
         budget.keep(Layer("a", 10))
 
 
+def test_like_another_method():
+    budget = parse_budget("network-slimming[penalty=1e-5]@macs=0.5")
+    assert budget == Budget(macs=0.5, like="network-slimming[penalty=1e-5]") and budget.label == "network-slimming[penalty=1e-5]@macs=0.5"
+    assert Budget(ratio=0.5, like="magnitude").label == "magnitude@0.5" and budget_of(budget.to_json()) == budget
+    assert digest(Budget(ratio=0.5)) == digest(Budget(ratio=0.5, like=None)) != digest(Budget(ratio=0.5, like="magnitude"))
+    with pytest.raises(BenchError, match="magnitude leaves"):
+        Budget(ratio=0.5, like="magnitude").keep(Layer("a", 10))
+    for wrong in ({"widths": {"a": 1}, "like": "magnitude"}, {"ratio": 0.5, "like": ""}, {"ratio": 0.5, "like": 3}):
+        with pytest.raises(BenchError, match="like"):
+            budget_of(wrong)
+
+
 def test_a_share_has_no_width_before_it_is_resolved():
     with pytest.raises(BenchError, match="macs=0.5"):
         Budget(macs=0.5).keep(Layer("a", 10))

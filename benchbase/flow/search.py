@@ -74,7 +74,7 @@ def chosen(cell: Cell, budget: Budget, own: Any, inputs: Mapping[str, Any], do: 
     """The prune stage on a base."""
     run = {name: inputs[name] for name in ("architecture", "seed", "data", "machine")}
     return do(stages.prune, cell.label, method=identified(cell.method), budget=budget, weights=own,
-              recipe=cell.work.finetune if cell.method.tunes else None, after=after, **run)
+              recipe=cell.work.finetune if cell.method.tunes else None, again=cell.work.recipe if cell.method.restarts else None, after=after, **run)
 
 
 def foreseen(cell: Cell, budget: Budget, last: Trial, count: int, do: Callable[..., Any]) -> list[Trial]:

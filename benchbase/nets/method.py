@@ -67,6 +67,7 @@ class Method:
     scope: ClassVar[Literal["inner", "all"]] = "inner"  # groups a budget speaks of unless it says otherwise; inner: one producer, no addition, no gather
     keep_at_least: ClassVar[int] = 0     # 1: a layer that would lose everything keeps its best channel, and the report lists it
     tunes: ClassVar[bool] = False        # select calls net.tune: the fine-tuning recipe is then part of its key
+    restarts: ClassVar[bool] = False     # select calls net.restart: the base's recipe is then part of its key
     gathers: ClassVar[bool] = False      # select also says what layers read of a shared stream, as many channels as budget.reads
     passes: ClassVar[int] = 1            # what select spends on an image it reads, in forward passes of the dense network: 3 with gradients
     untrained: ClassVar[bool] = False    # it prunes at initialisation: its base has the first weights of the dense network

@@ -36,7 +36,7 @@ class Net:
 
     groups: the channels that go together in the budget's scope, in input-to-output order.  generator: the only source of random
     numbers.  rescued: a method that kept a channel only because a layer would have been left empty appends the group's name here.
-    tuner: what `tune` calls, where a method may train.  steps: of the optimiser in all, for a callback of a training; 0 elsewhere.
+    tuner: what `tune` and `restart` call, where a method may train.  steps: of the optimiser in all, for a callback of a training; 0 elsewhere.
     rate: gives the learning rate of the step under way, in a training.
     """
 
@@ -45,7 +45,7 @@ class Net:
     generator: torch.Generator
     groups: tuple[Group, ...]
     rescued: list[str] = field(default_factory=list)
-    tuner: Callable[[Net, int, Mapping[str, Sequence[int]], Mapping[str, Tensor]], None] | None = field(default=None, repr=False)
+    tuner: Callable[[Net, int | None, Mapping[str, Sequence[int]], Mapping[str, Tensor]], None] | None = field(default=None, repr=False)
     steps: int = 0
     rate: Callable[[], float] | None = field(default=None, repr=False)
 
@@ -142,6 +142,17 @@ class Net:
             raise BenchError("the method trains between its choices, and there is no training here",
                              "run it with `bench run`; the method says `tunes = True`", kind="not_applicable")
         self.tuner(self, epochs, kept or {}, masks or {})
+
+    def restart(self, kept: Mapping[str, Sequence[int]] | None = None, masks: Mapping[str, Tensor] | None = None) -> None:
+        """Set `model` back to the base's initial weights and train it by the base's recipe, in place, with what `kept` and `masks` leave
+        out held at zero: a round of the lottery ticket (Frankle and Carbin 2019). What the method does to training has no part in it.
+
+        Raises BenchError as `tune` does, where the method does not say that it does so (`restarts`).
+        """
+        if self.tuner is None:
+            raise BenchError("the method trains again from the beginning, and there is no training here",
+                             "run it with `bench run`; the method says `restarts = True`", kind="not_applicable")
+        self.tuner(self, None, kept or {}, masks or {})
 
     @property
     def _weights(self) -> set[str]:

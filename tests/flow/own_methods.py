@@ -186,6 +186,7 @@ class Tuned(Method):
 
     epochs: int = 1
     said: bool = True
+    restarts: bool = False
     log: str = field(default="", metadata={"identity": False})
     name = "tuned"
 

@@ -136,6 +136,11 @@ def test_thinet_trains_between_its_choices(run):
     assert row["ledger"]["prune"]["epochs"] == 6 and row["method"]["params"]["finetune_epochs"] == 1
 
 
+def test_a_method_that_does_not_say_what_it_trains(settings, tiny, own):
+    sweep = run_suite(tiny(methods=(own("Tuned[said=false,restarts=true]"),)), settings())
+    assert [kind for _, kind, _ in sweep.failures] == ["method_error"] and "`tunes = True`" in load_failures(settings().leaderboard)[0].message
+
+
 def test_a_method_that_trains_says_so(settings, tiny, own):
     sweep = run_suite(tiny(methods=(own("Tuned[said=false]"),)), settings())
     assert [kind for _, kind, _ in sweep.failures] == ["not_applicable"] and "tunes" in load_failures(settings().leaderboard)[0].message

@@ -11,12 +11,14 @@ from torch import nn
 
 from benchbase.api import build
 from benchbase.errors import BenchError
-from benchbase.flow.run import run_suite
+from benchbase.flow.run import open_suite, run_suite
 from benchbase.flow.settings import Settings
 from benchbase.flow.store import Done, Store
 from benchbase.nets.prune import prune
 from benchbase.nets.weights import digest_of, read_weights
 from benchbase.plugin.manager import load_plugins
+from benchbase.training.loop import train_
+from benchbase.training.seeds import Seeds
 from benchbase.values.architecture import architecture_of
 from benchbase.values.budget import Budget
 from benchbase.values.digest import seed_of
@@ -99,14 +101,14 @@ def test_shares_count_weights_that_stay(digit_nets, key):
 
 
 def test_what_it_cannot_do_is_said(digit_nets):
-    for bad in ({"steps": 0}, {"epochs": 0}):
-        with pytest.raises(BenchError, match="makes no sense"):
+    for bad, words in (({"steps": 0}, "makes no sense"), ({"epochs": 0}, "makes no sense"), ({"rewind": True}, "rewinds nothing")):
+        with pytest.raises(BenchError, match=words):
             Magnitude(**bad)
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
     model = digit_nets["vgg-digits"]
     for net, method, budget, words in [
             (flat, Magnitude(), 0.5, "no convolutions"), (model, Magnitude(), Budget(widths={"features.0": 3}), "says it already"),
-            (model, Magnitude(), Budget(ratio=0.5, scope="inner"), "scope"), (model, Magnitude(steps=2), 0.5, "no training here")]:
+            (model, Magnitude(), Budget(ratio=0.5, scope="inner"), "scope"), (model, Magnitude(steps=2), 0.5, "no training here"), (model, Magnitude(steps=2, rewind=True), 0.5, "no training here")]:
         with pytest.raises(BenchError, match=words) as error:
             prune(net, method, budget, example=EXAMPLE)
         assert error.value.kind == "not_applicable"
@@ -208,3 +210,25 @@ def test_rounds_take_the_same_part_of_what_is_left(digit_nets, net_of):
     assert [round(sum(int(m.sum()) for m in masks.values()) / total, 2) for masks in every] == [0.5, 0.25, 0.12]
     for before, after in zip(every, every[1:], strict=False):
         assert all(not (after[n] & ~before[n]).any() for n in after)
+
+
+def test_rounds_that_rewind_train_the_ticket_again_from_the_first_weights(tmp_path):
+    """Against the same written out: the base, its mask, the base's first weights under it trained as the base was, and the mask of those."""
+    place = Settings(tmp_path / "store", tmp_path / "data", tmp_path / "board", device="cpu")
+    suite = Suite(methods=("magnitude[steps=2,rewind=true]",), datasets=("synthetic[train=64,test=32]",), budgets=("0.75",), seeds=(0,),
+                  protocols=("one-shot", "rewind"), recipe={"epochs": 2, "batch_size": 32}, finetune={"epochs": 1})
+    sweep = run_suite(suite, place, load_plugins())
+    assert sweep.exit_code == 0 and sweep.trained == 2
+    rows = {(r := json.loads(path.read_text()))["protocol"]: r for path in sweep.records}
+    stages = {done.digest: done for p in place.store.glob("??/*/stage.json") if (done := Store(place.store).get(p.parent.name))}
+    bench = open_suite(suite, place)
+    work = bench.cells[0].work
+    base = {n: w.double().numpy() for n, w in weights(stages[rows["one-shot"]["digests"]["base"]]).items() if n.startswith("features") and w.dim() == 4}
+    first = {n: torch.from_numpy(m) for n, m in by_sorting(base, 50).items()}
+    model = build(work.dense, seed_of(0, "init", "vgg-digits"))
+    train_(model, work.recipe, bench.do.tools.data(work.data.dataset), Seeds(seed_of(0, "tune", 0), work.data.fingerprint), bench.machine, masks=first)
+    pruned = stages[rows["one-shot"]["digests"]["pruned"]]
+    assert same(read_weights(pruned.folder / "masks.safetensors"), by_sorting(convolutions(model), 75))
+    ledger = rows["rewind"]["ledger"]
+    assert (ledger["pretrain"]["epochs"], ledger["prune"]["epochs"], ledger["retrain"]["epochs"]) == (2, 2, 2)
+    assert ledger["prune"]["images"] == 128 and ledger["pretrain"]["macs"] > ledger["prune"]["macs"] > ledger["retrain"]["macs"]

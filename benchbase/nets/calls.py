@@ -43,10 +43,10 @@ class _Record(TorchFunctionMode):
         told = [self.told(v) for v in given]
         out = func(*args, **(kwargs or {}))
         made = [v for v in pytree.tree_leaves(out) if isinstance(v, Tensor)]
-        for t in made:
-            self._number(t)
         name = getattr(func, "__name__", repr(func))
-        if not (name == "__get__" and not made) and not _counts([*made, *given]):
+        if (made or name != "__get__") and not _counts([*made, *given]):
+            for t in made:
+                self._number(t)
             self.calls.append((name, *told, "->", *(self.known[id(t)] for t in made)))
         return out
 
@@ -60,8 +60,9 @@ class _Record(TorchFunctionMode):
         return "flag" if isinstance(value, bool) else value if isinstance(value, (int, float, str)) else repr(value)
 
     def _number(self, value: Any) -> None:
-        if isinstance(value, Tensor) and id(value) not in self.known:
-            self.known[id(value)] = len(self.alive)
+        """A new number, also for a tensor that was changed in place or handed back as it was."""
+        if isinstance(value, Tensor):
+            self.known[id(value)] = f"%{len(self.alive)}"
             self.alive.append(value)
 
 

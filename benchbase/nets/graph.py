@@ -45,7 +45,7 @@ def read(model: nn.Module, example: Any) -> Trace:
     cannot be exported, or whose multiply-adds cannot be counted.
     """
     program = exported(model, example)
-    bench = Bench.of(model, as_tuple(example))
+    bench = Bench(model, as_tuple(example))
     training = None if bench.alike else exported_training(model, example)
     channels, held = Channels(), {}
     for graph in (program, training):

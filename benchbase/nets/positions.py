@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from torch.export import ExportedProgram
@@ -27,28 +27,34 @@ def positions_of(program: ExportedProgram, names: Mapping[Node, str]) -> tuple[t
         if node.op == "call_function" and any(a in reached for a in node.all_input_nodes):
             reached.add(node)
             if multiplies(operation(node)):
-                found += _applied(node, names, batch)
+                found += _applied(node, names, reached, batch)
     return tuple(found)
 
 
-def _applied(node: Node, names: Mapping[Node, str], batch: int) -> list[tuple[str, int]]:
-    """The weights that one product applies, and where."""
+def _applied(node: Node, names: Mapping[Node, str], reached: Set[Node], batch: int) -> list[tuple[str, int]]:
+    """The weights that one product applies, and where. reached: what depends on the network's inputs."""
     args, name = bound(node), operation(node)
     layer = name == "linear" or name.startswith("conv")
-    sides = [args["weight"]] if layer else [args[k] for k in ("mat1", "self", "mat2", "other") if k in args and not (name == "addmm" and k == "self")]
+    sides = [args["weight"]] if layer else _SIDES[name](args)
     for weight in sides:
-        owners = _owners(weight, names)
+        owners, above = _owners(weight, names, reached)
         if owners:
             total = _multiply_adds(node, args, name)
             return [(names[o], -(-total // (_count(weight) * batch))) for o in owners]
-    if layer:
+    if layer and above:
         raise BenchError(f"the multiply-adds of {name} cannot be counted: its weight is computed from no parameters of its size",
                          "this network is outside what the benchmark counts", kind="not_applicable")
     return []
 
 
-def _owners(weight: Node, names: Mapping[Node, str]) -> list[Node]:
-    """The parameters that a weight is: itself, one of its size that it is computed from, or several whose sizes add up to it."""
+_SIDES: dict[str, Callable[[Mapping[str, Any]], list[Node]]] = {
+    "einsum": lambda args: args["tensors"], "addmm": lambda args: [args["mat1"], args["mat2"]], "mm": lambda args: [args["self"], args["mat2"]],
+    "bmm": lambda args: [args["self"], args["mat2"]], "matmul": lambda args: [args["self"], args["other"]]}
+
+
+def _owners(weight: Node, names: Mapping[Node, str], reached: Set[Node]) -> tuple[list[Node], list[Node]]:
+    """The parameters that a weight is: itself, one of its size that it is computed from, or several whose sizes add up to it; and all
+    parameters and inputs that it is computed from: none for a constant, which is no layer's."""
     above: list[Node] = []
     todo, seen = [weight], set()
     while todo:
@@ -56,19 +62,20 @@ def _owners(weight: Node, names: Mapping[Node, str]) -> list[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node in names:
+        if node.op == "placeholder" and (node in names or node in reached):
             above.append(node)
-        elif node.op == "placeholder":
-            return []  # it depends on the input
         todo += node.all_input_nodes
-    matrices = [n for n in above if n.meta["val"].ndim > 1]
+    matrices = [n for n in above if n.meta["val"].ndim > 1] if all(n in names for n in above) else []
     own = [n for n in matrices if _count(n) == _count(weight)]
-    return own[:1] or (matrices if matrices and sum(map(_count, matrices)) == _count(weight) else [])
+    return own[:1] or (matrices if matrices and sum(map(_count, matrices)) == _count(weight) else []), above
 
 
 def _multiply_adds(node: Node, args: Mapping[str, Any], name: str) -> int:
     """Of one product on the whole batch."""
     out = _count(node)
+    if name == "einsum":
+        terms = args["equation"].replace(" ", "").partition("->")[0].split(",")
+        return math.prod({letter: n for term, t in zip(terms, args["tensors"]) for letter, n in zip(term, t.meta["val"].shape)}.values())
     if name.startswith("conv_transpose"):
         return _count(args["input"]) * math.prod(args["weight"].meta["val"].shape[1:])
     if name.startswith("conv"):

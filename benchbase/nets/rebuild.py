@@ -5,6 +5,7 @@ Initialisation comes after slicing, so that fans are the pruned ones (architectu
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -93,6 +94,7 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
     """Cut every tensor to its shape in the architecture (leading entries: the values are replaced later) and fix its module."""
     tensors = dict(net.named_parameters(remove_duplicate=False)) | dict(net.named_buffers(remove_duplicate=False))
     cut: dict[int, Tensor] = {}  # tied tensors stay tied
+    before: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for name, shape in architecture.shapes.items():
         if name not in tensors:
             error = unknown("tensor", name, tensors)
@@ -107,8 +109,9 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
         head, _, tail = name.rpartition(".")
         module = net.get_submodule(head)
         (module._parameters if tail in module._parameters else module._buffers)[tail] = cut[id(old)]
-    for module in {net.get_submodule(name.rpartition(".")[0]) for name in architecture.shapes}:
-        fit_(module)
+        before[head][tail] = tuple(old.shape)
+    for head, shapes in before.items():
+        fit_(net.get_submodule(head), shapes)
 
 
 def _select_(net: nn.Module, name: str, indices: tuple[int, ...]) -> None:

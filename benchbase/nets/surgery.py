@@ -43,7 +43,7 @@ def slice_(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequenc
         for use in group.uses if len(gone) else ():
             lost[use.tensor][use.dim].append(use.at[gone].reshape(-1))
     places = _places(model)
-    touched: set[str] = set()
+    touched: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for name, dims in lost.items():
         old = _tensor(model, name)
         new = old.detach()
@@ -52,10 +52,11 @@ def slice_(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequenc
             new = new.index_select(dim, torch.as_tensor(stay, device=new.device))
         new = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
         for place in places[id(old)]:
+            path, _, leaf = place.rpartition(".")
+            touched[path][leaf] = tuple(old.shape)
             _put(model, place, new)
-            touched.add(place.rpartition(".")[0])
-    for path in touched:
-        fit_(model.get_submodule(path))
+    for path, before in touched.items():
+        fit_(model.get_submodule(path), before)
 
 
 def mask_(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

@@ -1,11 +1,14 @@
-"""Groups tried out before anyone relies on them: a network with sizes written into its code does not run with fewer channels."""
+"""Groups tried out before anyone relies on them: a network with sizes written into its code does not run, or computes something else,
+with fewer channels."""
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -14,11 +17,15 @@ from benchbase.nets.calls import calls_of
 from benchbase.nets.exported import quiet
 from benchbase.nets.groups import Group, Pin
 from benchbase.nets.net import private_copy
-from benchbase.nets.surgery import slice_
+from benchbase.nets.seeded import seeded
+from benchbase.nets.surgery import slice_, zero_
+
+SAME = 1e-4  # largest difference of zeroed and sliced networks, in units of the largest output
+Check = Callable[[Sequence[Group]], str]
 
 
 class Bench:
-    """A copy of the network to slice and run, again and again.
+    """Copies of the network to slice and run, again and again.
 
     alike: whether it makes the same calls in train mode as in eval mode, so that one graph, and one trial, says all.  trains: whether it
     runs in train mode.
@@ -26,69 +33,107 @@ class Bench:
 
     def __init__(self, model: nn.Module, example: tuple[Any, ...]) -> None:
         """Raises what the network raises in eval mode."""
-        self.model, self.example = model, example
-        calls = calls_of(model, example, False)
+        self.source, self.given = model, example
+        self.model, self.example = self._shapes()
         try:
-            self.alike = calls is not None and calls == calls_of(model, example, True)
             self.trains = True
+            self.alike = self.calls is not None and self.calls == calls_of(self.model, self.example, True)
         except Exception:  # noqa: BLE001 -- what a network stops with is its own affair
             self.alike = self.trains = False
 
-    @classmethod
-    def of(cls, model: nn.Module, example: tuple[Any, ...]) -> Bench:
-        """On torch's meta device, where shapes alone are computed, if the whole network runs there; else with real numbers."""
+    def _shapes(self) -> tuple[nn.Module, tuple[Any, ...]]:
+        """A copy on torch's meta device, where shapes alone are computed, if the whole network runs there; else with real numbers."""
         try:
-            return cls(private_copy(model).to("meta"), pytree.tree_map_only(Tensor, lambda t: t.to("meta"), example))
+            model, example = private_copy(self.source).to("meta"), pytree.tree_map_only(Tensor, lambda t: t.to("meta"), self.given)
+            self.calls = calls_of(model, example, False)
         except Exception:  # noqa: BLE001 -- whatever has no meta form
-            return cls(private_copy(model), example)
+            model, example = private_copy(self.source), self.given
+            self.calls = calls_of(model, example, False)
+        return model, example
 
-    def fails(self, groups: Sequence[Group]) -> str:
-        """What the network stops with when each of `groups` keeps `_left` of its channels; "" when it runs."""
+    def stops(self, groups: Sequence[Group]) -> str:
+        """What the network stops with when each of `groups` keeps `_kept` of its channels; "" when it runs."""
         small = private_copy(self.model)
-        slice_(small, groups, {g.name: range(_left(g.width)) for g in groups})
-        return self._stops(small, False) or (self._stops(small, True) if self.trains and not self.alike else "")
-
-    def _stops(self, model: nn.Module, training: bool) -> str:
+        slice_(small, groups, {g.name: _kept(g) for g in groups})
         try:
-            with quiet(model), torch.set_grad_enabled(training):
-                model.train(training)(*self.example)
-            return ""
+            for training in (False, True) if self.trains and not self.alike else (False,):
+                with quiet(small), torch.set_grad_enabled(training):
+                    small.train(training)(*self.example)
         except Exception as error:  # noqa: BLE001 -- whatever it stops with is what we want to know
             first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            return f"{type(error).__name__}: {first[:160]}"
+            return f"with fewer channels it stops with {type(error).__name__}: {first[:160]}"
+        return ""
+
+    def differs(self, groups: Sequence[Group]) -> str:
+        """Whether the network so cut computes something else than with the lost channels zeroed; "" when not, or where numbers overflow."""
+        small, full = private_copy(self.lively), private_copy(self.lively)
+        slice_(small, groups, {g.name: _kept(g) for g in groups})
+        for g in groups:
+            zero_(full, g, sorted({*range(g.width)} - {*_kept(g)}))
+        with quiet(full), quiet(small), torch.no_grad():
+            pairs = list(zip(*(_tensors(m.eval()(*self.given)) for m in (full, small)), strict=True))
+        if any(not a.isfinite().all() for a, _ in pairs) or all(a.shape == b.shape and _gap(a, b) <= SAME for a, b in pairs):
+            return ""
+        return "with fewer channels it computes something else than with these channels zeroed"
+
+    @cached_property
+    def lively(self) -> nn.Module:
+        """A copy in which no branch is dead: what is constant in a fresh network is random, near one, or near zero where it is zero."""
+        model = private_copy(self.source)
+        norms = [b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var"))]
+        with seeded(0), torch.no_grad():
+            for t in (*model.parameters(), *norms):
+                if t.numel() and bool((t == t.reshape(-1)[0]).all()):
+                    t.uniform_(0.5, 1.5) if t.reshape(-1)[0] or not t.dim() else t.normal_(0, 0.2 if t.dim() == 1 else t[0].numel() ** -0.5)
+        return model
 
 
 def tried(bench: Bench, groups: Sequence[Group]) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
-    """The groups with which the network runs, in eval and in train mode, when each loses about a third; and pins for the others.
+    """The groups with which the network runs, in eval and in train mode, when each loses about a third, and computes the same as with
+    these channels zeroed; and pins for the others.
 
     Usually one trial of all groups is all it takes. Where it fails, groups are tried block by block, those at the same place of each block
     together; where the first, the middle and the last of them fail, all are pinned.
     """
-    if not groups or not bench.fails(groups):
-        return tuple(groups), ()
-    families: dict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        families[re.sub(r"\b\d+\b", "#", group.name)].append(group)
-    good: list[Group] = []
-    wrong: dict[Group, str] = {}
-    for family in families.values():
-        _try(bench, family, good, wrong)
-    pins = [Pin(g.uses[0].tensor, g.uses[0].dim, g.width, f"a size written in code: with fewer channels it stops with {wrong[g]}") for g in groups if g in wrong]
+    good, wrong = list(groups), {}
+    for check in (bench.stops, bench.differs):
+        if good and check(good):
+            families, good = _families(good), []
+            for family in families:
+                _try(check, family, good, wrong)
+    pins = [Pin(g.uses[0].tensor, g.uses[0].dim, g.width, f"a size written in code: {wrong[g]}") for g in groups if g in wrong]
     return tuple(g for g in groups if g not in wrong), tuple(pins)
 
 
-def _try(bench: Bench, family: Sequence[Group], good: list[Group], wrong: dict[Group, str]) -> None:
-    """Add each group of the family to those with which the network runs, or to those with which it stops, and with what."""
-    stops = bench.fails([*good, *family])
-    if not stops:
+def _families(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups whose names differ in numbers alone are one family."""
+    families: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        families[re.sub(r"\b\d+\b", "#", group.name)].append(group)
+    return list(families.values())
+
+
+def _try(check: Check, family: Sequence[Group], good: list[Group], wrong: dict[Group, str]) -> None:
+    """Add each group of the family to the good ones, with which the network passes, or to the wrong ones, with why it does not."""
+    why = check([*good, *family])
+    if not why:
         good += family
-    elif len(family) == 1 or (len(family) > 2 and all(bench.fails([*good, family[i]]) for i in (0, len(family) // 2, -1))):
-        wrong.update(dict.fromkeys(family, stops))
+    elif len(family) == 1 or (len(family) > 2 and all(check([*good, family[i]]) for i in (0, len(family) // 2, -1))):
+        wrong.update(dict.fromkeys(family, why))
     else:
-        _try(bench, family[:len(family) // 2], good, wrong)
-        _try(bench, family[len(family) // 2:], good, wrong)
+        _try(check, family[:len(family) // 2], good, wrong)
+        _try(check, family[len(family) // 2:], good, wrong)
 
 
-def _left(width: int) -> int:
-    """How many channels a trial leaves: the largest prime up to two thirds, so that no size in code divides it by luck."""
-    return next((n for n in range(max(2, -(-2 * width // 3)), 1, -1) if n < width and all(n % d for d in range(2, int(n ** 0.5) + 1))), 1)
+def _kept(group: Group) -> list[int]:
+    """The channels that a trial leaves: a prime number of them, at most two thirds, so that no size in code divides it by luck."""
+    primes = (n for n in range(-(-2 * group.width // 3), 1, -1) if n < group.width and all(n % d for d in range(2, int(n ** 0.5) + 1)))
+    return sorted(np.random.default_rng(group.width).permutation(group.width)[:next(primes, 1)].tolist())
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    return [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor) and t.is_floating_point()]
+
+
+def _gap(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max()) / max(float(a.abs().max()), 1e-30) if a.numel() else 0.0

@@ -9,6 +9,7 @@ from torch.fx import Node
 
 from benchbase.nets.channels import Channels, Ids, Layout
 from benchbase.nets.interpret import operation
+from benchbase.nets.rules.zeros import zero
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,18 @@ class Call:
         for d in dims:
             self.pin(layout[d], text)
         return [None if d in dims else ids for d, ids in enumerate(layout)]
+
+    def parameter(self, node: Any) -> bool:
+        """Whether a node is a parameter as it is: no buffer, and not computed from one."""
+        path, _, leaf = self.names.get(node, "").rpartition(".")
+        return node in self.names and leaf in self.model.get_submodule(path)._parameters
+
+    def summed(self, a: tuple[str, int], b: tuple[str, int], text: str) -> None:
+        """Say that the products of two arguments are summed over these dimensions, each (argument, dimension): one more tie, and a pin
+        where a removed channel would be zero in neither of them."""
+        ids = self.tie(self.args[a[0]][a[1]], self.args[b[0]][b[1]], text)
+        if ids is not None and not any(zero(self.nodes[name], self.parameter) for name, _ in (b, a)):
+            self.pin(ids, "a sum over channels that are not zero where their weights are")
 
     def layer(self, name: str) -> str:
         """What the layer that owns weight argument `name` is called: its module's path, or the parameter's where it is bare."""

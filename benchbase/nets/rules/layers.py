@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import nn
 
-from benchbase.nets.channels import Layout
+from benchbase.nets.channels import Ids, Layout
+from benchbase.nets.interpret import operation
 from benchbase.nets.rules.call import Call
+from benchbase.nets.rules.zeros import zero
 
 
 def convolution(call: Call) -> Layout:
@@ -15,26 +16,38 @@ def convolution(call: Call) -> Layout:
     call.tie(call.args["bias"][0], w[0], "bias") if call.args["bias"] is not None else None
     blank = [None] * (len(call.out) - 2)
     if groups == 1:
-        call.tie(x[1], w[1], "a convolution of something that is no channel of a layer")
+        call.summed(("input", 1), ("weight", 1), "a convolution of something that is no channel of a layer")
         call.written("weight", w[0])
         return [x[0], w[0], *blank]
-    if not isinstance(call.module, nn.modules.conv._ConvNd):  # the number of groups is written in the caller's code
-        call.pin(x[1], "groups written in code")
-        call.pin(w[0], "groups written in code")
-        return [x[0], None, *blank]
     if call.shape("weight")[1] == 1 and groups == call.shape("input")[1]:
-        times = call.shape("weight")[0] // groups
-        return [x[0], call.tie(None if x[1] is None else np.repeat(x[1], times), w[0], "a depthwise convolution"), *blank]
-    if x[1] is None:
-        call.pin(w[0], "a grouped convolution of something that is no channel of a layer")
-        call.pin(w[1], "a grouped convolution of something that is no channel of a layer")
-        return [x[0], None, *blank]
-    read, write = x[1].reshape(groups, -1), w[0].reshape(groups, -1)
-    for g in range(groups):  # every group must lose as many: the same place in each goes together
+        return [x[0], _depthwise(call), *blank]
+    return [x[0], _grouped(call), *blank]
+
+
+def _grouped(call: Call) -> Ids | None:
+    """Every group must lose as many channels: the same place in each goes together. Groups written in code are found out by trial."""
+    x, w, groups = call.args["input"][1], call.args["weight"], call.args["groups"]
+    if x is None or w[0] is None:
+        for ids in (x, w[0], w[1]):
+            call.pin(ids, "a grouped convolution of something that is no channel of a layer")
+        return None
+    if w[1] is not None and not zero(call.nodes["weight"], call.parameter) and not zero(call.nodes["input"], call.parameter):
+        call.pin(x, "a sum over channels that are not zero where their weights are")
+    read, write = x.reshape(groups, -1), w[0].reshape(groups, -1)
+    for g in range(groups):
         call.tie(read[g], w[1], "a grouped convolution") if w[1] is not None else call.pin(read[g], "one input a group")
         call.tie(write[0], write[g], "a grouped convolution")
     call.written("weight", w[0])
-    return [x[0], w[0], *blank]
+    return w[0]
+
+
+def _depthwise(call: Call) -> Ids | None:
+    """Every input channel by itself. A kernel that is one and the same for all of them (blurring) is as wide as they are."""
+    x, w = call.args["input"][1], call.args["weight"][0]
+    times = call.shape("weight")[0] // call.shape("input")[1]
+    if w is None and x is not None and times == 1 and operation(call.nodes["weight"]) in ("expand", "repeat"):
+        return x
+    return call.tie(None if x is None else np.repeat(x, times), w, "a depthwise convolution")
 
 
 def transposed(call: Call) -> Layout:
@@ -46,7 +59,7 @@ def transposed(call: Call) -> Layout:
         for ids in (x[1], w[0], w[1]):
             call.pin(ids, "a grouped transposed convolution")
         return [x[0], None, *blank]
-    call.tie(x[1], w[0], "a convolution of something that is no channel of a layer")
+    call.summed(("input", 1), ("weight", 0), "a convolution of something that is no channel of a layer")
     if call.args["bias"] is not None:
         call.tie(call.args["bias"][0], w[1], "bias")
     call.written("weight", w[1])
@@ -56,7 +69,7 @@ def transposed(call: Call) -> Layout:
 def linear(call: Call) -> Layout:
     """A linear layer reads its input's last dimension along weight dimension 1 and writes along 0."""
     x, w, bias = call.args["input"], call.args["weight"], call.args["bias"]
-    call.tie(x[-1], w[1], "a linear layer on something that is no channel of a layer")
+    call.summed(("input", -1), ("weight", 1), "a linear layer on something that is no channel of a layer")
     if bias is not None:
         call.tie(bias[0], w[0], "bias")
     call.written("weight", w[0])

@@ -8,6 +8,7 @@ from torch.fx import Node
 from benchbase.nets.channels import Layout
 from benchbase.nets.interpret import operation
 from benchbase.nets.rules.call import Call
+from benchbase.nets.rules.zeros import zero
 
 POOLS = """max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
  adaptive_max_pool1d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d
@@ -46,7 +47,7 @@ def matmul(call: Call) -> Layout:
     a, b = call.args[names[0]], call.args[names[1]]
     if len(a) < 2 or len(b) < 2:
         raise NotImplementedError("a product with a vector")
-    call.tie(a[-1], b[-2], "a product of two activations")
+    call.summed((names[0], -1), (names[1], -2), "a product of two activations")
     if call.nodes[names[1]] in call.names:
         call.written(names[1], b[-1])
     if "mat1" in call.args:  # addmm: self + mat1 @ mat2
@@ -55,6 +56,28 @@ def matmul(call: Call) -> Layout:
     for d in range(3, max(len(a), len(b)) + 1):
         lead.insert(0, call.tie(a[-d] if len(a) >= d else None, b[-d] if len(b) >= d else None, "a batch of products"))
     return [*lead, a[-2], b[-1]]
+
+
+def einsum(call: Call) -> Layout:
+    """Every letter is a dimension: the same letter goes together; one that is summed over in a single operand cannot lose entries."""
+    terms, _, result = call.args["equation"].replace(" ", "").partition("->")
+    if "." in terms or not result:
+        raise NotImplementedError("an implicit or elliptic einsum")
+    held: dict[str, Any] = {}
+    for letter in dict.fromkeys(terms.replace(",", "")):
+        at = [(i, term.index(letter)) for i, term in enumerate(terms.split(",")) if letter in term]
+        layouts = [call.args["tensors"][i][d] for i, d in at]
+        held[letter] = layouts[0]
+        for other in layouts[1:]:
+            held[letter] = call.tie(held[letter], other, "a product of two activations")
+        if letter not in result and (len(at) == 1 or not any(zero(call.nodes["tensors"][i], call.parameter) for i, _ in at)):
+            call.pin(held[letter], "a sum over channels that are not zero where their weights are")
+    for i, (term, node) in enumerate(zip(terms.split(","), call.nodes["tensors"], strict=True)):
+        if node in call.names:
+            for letter in set(term) & set(result):
+                if call.args["tensors"][i][term.index(letter)] is not None:
+                    call.channels.written.append((call.names[node].removesuffix(".weight"), call.args["tensors"][i][term.index(letter)]))
+    return [held[letter] for letter in result]
 
 
 def attention(call: Call) -> Layout:
@@ -85,9 +108,10 @@ def _first(call: Call) -> Layout:
 
 def multiplies(call_name: str) -> bool:
     """Whether an operation is a product that a weight can take part in."""
-    return call_name in ("matmul", "mm", "bmm", "addmm", "linear") or call_name.startswith(("conv1d", "conv2d", "conv3d", "conv_transpose"))
+    return call_name in ("matmul", "mm", "bmm", "addmm", "linear", "einsum") or call_name.startswith(("conv1d", "conv2d", "conv3d", "conv_transpose"))
 
 
 RULES = {**{name: pool for name in POOLS}, **{name: reduction for name in REDUCTIONS}, "softmax": softmax, "_softmax": softmax, "log_softmax": softmax,
-         "matmul": matmul, "mm": matmul, "bmm": matmul, "addmm": matmul, "scaled_dot_product_attention": attention, "glu": glu}
+         "matmul": matmul, "mm": matmul, "bmm": matmul, "addmm": matmul, "scaled_dot_product_attention": attention, "glu": glu,
+         "einsum": einsum}
 __all__ = ["RULES", "multiplies", "operation"]

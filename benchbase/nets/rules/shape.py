@@ -62,10 +62,21 @@ def split(call: Call) -> Any:
 
 
 def cut(call: Call) -> Layout:
-    """A slice. A part of the channels, from a place written in code, pins them."""
-    x = list(call.args["self"])
-    dim = call.args["dim"] % len(x)
-    return x if call.out[dim] == call.shape("self")[dim] else call.pinned(x, [dim], "places written in code")
+    """A slice. A place written in code holds what lies before it, one counted from the end what lies behind it; the rest can go."""
+    x, size = list(call.args["self"]), call.shape("self")
+    dim, step = call.args["dim"] % len(x), call.args.get("step", 1)
+    ids = x[dim]
+    if ids is None or call.out[dim] == size[dim]:
+        return x
+    places = (call.args["start"], call.args["end"]) if "end" in call.args else (call.args["start"], call.args["start"] + call.args["length"])
+    if step != 1 or not all(p is None or isinstance(p, int) for p in places):
+        return call.pinned(x, [dim], "places written in code")
+    for place in places:
+        if place is not None and place < size[dim]:
+            call.pin(ids[:place] if place >= 0 else ids[place:], "places written in code")
+    first = 0 if places[0] is None else max(places[0] + size[dim] * (places[0] < 0), 0)
+    x[dim] = ids[first:first + call.out[dim]]
+    return x
 
 
 def select(call: Call) -> Layout:
@@ -148,12 +159,6 @@ def pad(call: Call) -> Layout:
     return x
 
 
-def rolled(call: Call) -> Layout:
-    """Entries change their order along the dimensions named."""
-    x, dims = call.args["self"], call.args.get("dims") or range(len(call.args["self"]))
-    return call.pinned(x, [d for d in dims if x[d] is not None], "reordered by places written in code")
-
-
 def reshape(call: Call) -> Layout:
     """Dimensions are merged and divided in runs of equal size; each run is worked out by itself."""
     before, after, x = list(call.shape("self")), list(call.out), call.args["self"]
@@ -163,9 +168,18 @@ def reshape(call: Call) -> Layout:
         if len(held) > 1:
             call.pinned(x, held, "a reshape of two dimensions of channels")
         elif held:
-            for d, ids in _reshaped(call, x[held[0]], old.index(held[0]), [before[d] for d in old], [after[d] for d in new]).items():
+            place, free = old.index(held[0]), next((new.index(d) for d in new if d == _left_open(call)), None)
+            for d, ids in _reshaped(call, x[held[0]], place, [before[d] for d in old], [after[d] for d in new], free).items():
                 out[new[d]] = ids
     return out
+
+
+def _left_open(call: Call) -> int | None:
+    """The new dimension whose size is left to follow from the others (-1), or None."""
+    sizes = next((v for k, v in call.args.items() if k in ("size", "shape", "sizes")), None)
+    if not isinstance(sizes, (list, tuple)) or -1 not in sizes:
+        return None
+    return sizes.index(-1) + (call.args["dim"] % len(call.args["self"]) if operation(call.node) == "unflatten" else 0)
 
 
 def _runs(before: list[int], after: list[int]) -> list[tuple[list[int], list[int]]]:
@@ -183,15 +197,15 @@ def _runs(before: list[int], after: list[int]) -> list[tuple[list[int], list[int
     return runs
 
 
-def _reshaped(call: Call, ids: Ids, dim: int, old: list[int], new: list[int]) -> dict[int, Ids]:
-    """Where the channels of old dimension `dim` lie afterwards: new dimension -> nodes."""
+def _reshaped(call: Call, ids: Ids, dim: int, old: list[int], new: list[int], free: int | None) -> dict[int, Ids]:
+    """Where the channels of old dimension `dim` lie afterwards: new dimension -> nodes. free: the new dimension of no given size."""
     wide = ids.reshape([-1 if d == dim else 1 for d in range(len(old))])
     table = np.broadcast_to(wide, old).reshape(new)
     varying = [d for d in range(len(new)) if new[d] > 1 and (table != np.take(table, [0], axis=d)).any()]
     if not varying:  # one channel all over
         call.pin(ids, "all its channels are tied to one another")
-    if len(varying) > 1:  # one dimension divided: the same place of every part goes together, and the last part's places stay
-        last = varying[-1]
+    if len(varying) > 1:  # one dimension divided: the same place of every part goes together, along the part whose size is not given, or the last
+        last = free if free in varying else varying[-1]
         rows = np.moveaxis(table, last, -1).reshape(-1, new[last])
         rows = np.unique(rows, axis=0)
         for row in rows[1:]:
@@ -212,5 +226,5 @@ def is_getitem(node: Node) -> bool:
 RULES = {"cat": cat, "concat": cat, "concatenate": cat, "stack": stack, "split": split, "split_with_sizes": split, "chunk": split, "tensor_split": split,
          "unbind": split, "slice": cut, "narrow": cut, "select": select, "index_select": gather, "transpose": transpose, "t": transpose, "mT": transpose,
          "numpy_T": transpose, "swapaxes": transpose, "permute": permute, "movedim": movedim, "unsqueeze": unsqueeze, "squeeze": squeeze,
-         "expand": expand, "expand_as": expand, "broadcast_to": expand, "repeat": repeat, "pad": pad, "constant_pad_nd": pad, "roll": rolled, "flip": rolled,
+         "expand": expand, "expand_as": expand, "broadcast_to": expand, "repeat": repeat, "pad": pad, "constant_pad_nd": pad,
          "view": reshape, "reshape": reshape, "flatten": reshape, "_unsafe_view": reshape, "reshape_as": reshape, "unflatten": reshape, "view_as": reshape}

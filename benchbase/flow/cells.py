@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,15 +40,29 @@ def identified(value: Any) -> Identified:
 
 @lru_cache(maxsize=None)  # once a process, so that a file edited during a sweep changes no key halfway
 def source_digest(thing: Any) -> str:
-    """sha256 of the source file of a class or function where it is edited in place; "" for an installed package, whose version says it."""
+    """sha256 of the source file of a class or function where it is edited in place, and of the siblings that it imports from (`from ._gram
+    import choose`); "" for an installed package, whose version says it."""
     module = sys.modules.get(getattr(thing, "__module__", None) or "")
     try:
         path = Path(inspect.getfile(module or thing))
         if {"site-packages", "dist-packages"} & set(path.parts):
             return ""
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(b"".join(file.read_bytes() for file in with_siblings(path))).hexdigest()
     except (OSError, TypeError):
         return ""
+
+
+def with_siblings(path: Path) -> list[Path]:
+    """A source file, then those of its folder that it imports from by a relative import, and that they do, each once."""
+    found, todo = [path], [path]
+    while todo:
+        text = todo.pop().read_text(encoding="utf-8")
+        for name in sorted(set(re.findall(r"^\s*from \.(\w+) import", text, re.MULTILINE))):
+            file = path.with_name(f"{name}.py")
+            if file not in found and file.is_file():
+                found.append(file)
+                todo.append(file)
+    return [path, *sorted(found[1:])]
 
 
 @dataclass(frozen=True)

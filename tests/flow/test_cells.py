@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchbase.errors import BenchError
-from benchbase.flow.cells import cells_of, identified, source_digest
+from benchbase.flow.cells import cells_of, identified, source_digest, with_siblings
 from benchbase.flow.tools import Tools
 from benchbase.plugin.manager import load_plugins
 from benchbase.training.machine import Machine
@@ -111,7 +111,9 @@ def test_source_that_is_edited_in_place_is_part_of_it():
     assert source_digest(torch.nn.Conv2d) == source_digest(torch.nn.functional.relu) == source_digest(len) == ""
     path = Path(sys.modules[ThiNet.__module__].__file__)
     installed = "site-packages" in path.parts
-    assert source_digest(ThiNet) == ("" if installed else hashlib.sha256(path.read_bytes()).hexdigest())
+    files = with_siblings(path)
+    assert path.with_name("_gram.py") in files and files[0] == path
+    assert source_digest(ThiNet) == ("" if installed else hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
     assert (source_digest(ThiNet) == source_digest(vgg_digits)) == installed
 
 
@@ -119,3 +121,9 @@ def test_the_code_of_a_model_is_that_of_its_classes(tools, cells):
     work = cells()[0].work
     assert work.code == tools.code(work.dense) != tools.code(replace(work.dense, model="resnet-digits"))
     assert len(work.code) == 64 or "site-packages" in vgg_digits.__code__.co_filename
+
+
+def test_an_edit_of_a_sibling_is_seen(tmp_path):
+    for name, text in (("mine", "from ._a import x\n"), ("_a", "    from ._b import y\nfrom json import loads\n"), ("_b", "from ._a import x\n"), ("_c", "")):
+        (tmp_path / f"{name}.py").write_text(text)
+    assert [file.name for file in with_siblings(tmp_path / "mine.py")] == ["mine.py", "_a.py", "_b.py"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,11 @@ from pathlib import Path
 import pytest
 
 PACKAGES = Path(__file__).with_name("packages")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is heard: a shell starts what it puts into the background with SIGINT ignored, and Python leaves it so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

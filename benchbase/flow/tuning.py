@@ -28,7 +28,8 @@ class Again:
 
 @dataclass(frozen=True)
 class Tuner:
-    """What `Net.tune` and `Net.restart` call. recipe, again: of the one and the other, None where the method does without.  spent: epochs, images and multiply-adds of all trainings, as if channels and weights removed so far were gone."""
+    """What `Net.tune` and `Net.restart` call. recipe, again: of the one and the other, None where the method does without.
+    spent: epochs, images and multiply-adds of all trainings, as if channels and weights removed so far were gone."""
 
     recipe: Recipe | None
     data: Any

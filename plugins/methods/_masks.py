@@ -20,7 +20,8 @@ def weights_of(net: Any, linear: bool = False) -> dict[str, Tensor]:
     names = [name for name in dict.fromkeys(name for name, _ in net.trace.positions) if name in own]
     found = {name: own[name].detach() for name in names if linear or own[name].dim() > 2}
     if not found:
-        raise BenchError("the network has no convolutions, and their weights are what is pruned", "let linear layers count too (linear=true), or use another method",
+        raise BenchError("the network has no convolutions, and their weights are what is pruned",
+                         "let linear layers count too (linear=true), or use another method",
                          kind="not_applicable")
     return found
 

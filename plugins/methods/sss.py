@@ -117,7 +117,8 @@ class SSS(Method):
         shares(budget, self.name)
         gone = tuple(b.path for b in net.blocks if not any(bool(p.any()) for p in net.model.get_submodule(b.last).parameters()))
         if not gone:
-            raise BenchError("no residual branch has a factor of zero", "train longer, or with a larger penalty: sss[penalty=...]", kind="not_applicable")
+            raise BenchError("no residual branch has a factor of zero", "train longer, or with a larger penalty: sss[penalty=...]",
+                             kind="not_applicable")
         return Selection(dropped=gone)
 
 

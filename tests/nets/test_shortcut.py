@@ -105,8 +105,10 @@ class Learned(nn.Module):
 
 
 @pytest.mark.parametrize(("block", "last"), [
-    (Branch(nn.Identity()), "0.body"), (Branch(nn.BatchNorm2d(3)), "0.end.0"), (Branch(nn.BatchNorm2d(3), nn.Dropout(0.2), DropPath(), nn.Identity()), "0.end.0"),
-    (Branch(nn.GroupNorm(3, 3), short=nn.Conv2d(3, 3, 1, bias=False)), None), (Branch(nn.GroupNorm(3, 3)), "0.end.0"), (Branch(nn.Conv2d(3, 3, 1), short=nn.Conv2d(3, 3, 1)), "0.end.0"),
+    (Branch(nn.Identity()), "0.body"), (Branch(nn.BatchNorm2d(3)), "0.end.0"),
+    (Branch(nn.BatchNorm2d(3), nn.Dropout(0.2), DropPath(), nn.Identity()), "0.end.0"),
+    (Branch(nn.GroupNorm(3, 3), short=nn.Conv2d(3, 3, 1, bias=False)), None), (Branch(nn.GroupNorm(3, 3)), "0.end.0"),
+    (Branch(nn.Conv2d(3, 3, 1), short=nn.Conv2d(3, 3, 1)), "0.end.0"),
     (Branch(nn.ReLU()), None), (Branch(nn.BatchNorm2d(3, affine=False)), None), (Branch(Standardised(3, 3, 1)), None), (Learned(), None),
     (Branch(nn.Softmax2d()), None)])
 def test_blocks_end_in_a_layer_that_scales_them(block, last):

@@ -108,7 +108,8 @@ def test_what_it_cannot_do_is_said(digit_nets):
     model = digit_nets["vgg-digits"]
     for net, method, budget, words in [
             (flat, Magnitude(), 0.5, "no convolutions"), (model, Magnitude(), Budget(widths={"features.0": 3}), "says it already"),
-            (model, Magnitude(), Budget(ratio=0.5, scope="inner"), "scope"), (model, Magnitude(steps=2), 0.5, "no training here"), (model, Magnitude(steps=2, rewind=True), 0.5, "no training here")]:
+            (model, Magnitude(), Budget(ratio=0.5, scope="inner"), "scope"), (model, Magnitude(steps=2), 0.5, "no training here"),
+            (model, Magnitude(steps=2, rewind=True), 0.5, "no training here")]:
         with pytest.raises(BenchError, match=words) as error:
             prune(net, method, budget, example=EXAMPLE)
         assert error.value.kind == "not_applicable"
@@ -223,10 +224,12 @@ def test_rounds_that_rewind_train_the_ticket_again_from_the_first_weights(tmp_pa
     stages = {done.digest: done for p in place.store.glob("??/*/stage.json") if (done := Store(place.store).get(p.parent.name))}
     bench = open_suite(suite, place)
     work = bench.cells[0].work
-    base = {n: w.double().numpy() for n, w in weights(stages[rows["one-shot"]["digests"]["base"]]).items() if n.startswith("features") and w.dim() == 4}
+    trained = weights(stages[rows["one-shot"]["digests"]["base"]])
+    base = {n: w.double().numpy() for n, w in trained.items() if n.startswith("features") and w.dim() == 4}
     first = {n: torch.from_numpy(m) for n, m in by_sorting(base, 50).items()}
     model = build(work.dense, seed_of(0, "init", "vgg-digits"))
-    train_(model, work.recipe, bench.do.tools.data(work.data.dataset), Seeds(seed_of(0, "tune", 0), work.data.fingerprint), bench.machine, masks=first)
+    seeds = Seeds(seed_of(0, "tune", 0), work.data.fingerprint)
+    train_(model, work.recipe, bench.do.tools.data(work.data.dataset), seeds, bench.machine, masks=first)
     pruned = stages[rows["one-shot"]["digests"]["pruned"]]
     assert same(read_weights(pruned.folder / "masks.safetensors"), by_sorting(convolutions(model), 75))
     ledger = rows["rewind"]["ledger"]

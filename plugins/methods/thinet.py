@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchbase import BenchError, Method, Selection, hookimpl
 
+from ._images import first_images
+from ._reported import Reported
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,6 +31,7 @@ class ThiNet(Method):
 
     name: ClassVar[str] = "thinet"
     paper: ClassVar[str] = "Luo, Wu, Lin. ThiNet: A Filter Level Pruning Method for Deep Neural Network Compression. ICCV 2017, arXiv:1707.06342"
+    reported: ClassVar[Any] = Reported("thinet")
 
     def __post_init__(self) -> None:
         for field, least in (("images", 1), ("positions", 1), ("finetune_epochs", 0)):
@@ -42,7 +46,7 @@ class ThiNet(Method):
     def select(self, net: Any, data: Iterable[tuple[Tensor, Tensor]], budget: Any) -> Selection:
         """The channels that stay; the kernels that read them are scaled in `net.model`."""
         pruned = [g for g in net.groups if budget.keep(g) < g.width]
-        batches = first_images(data, self.images)
+        batches = first_images(data, self.images, self.name)
         kept: dict[str, tuple[int, ...]] = {}
         for groups in [[g] for g in pruned] if self.finetune_epochs else [pruned]:
             for step in net.walk(batches, groups=groups):
@@ -63,19 +67,6 @@ class ThiNet(Method):
         g = gram(step.patches(step.draw(self.positions)), step.weight, step.use.at, step.groups)
         kept = step.kept or choose(g, keep)
         return step.keep(kept, scale=step.weight.new_tensor(scales(g, kept)) if self.refit else None)
-
-
-def first_images(data: Iterable[tuple[Tensor, Tensor]], count: int) -> list[Tensor]:
-    """The first `count` images of the batches, a list of batches."""
-    batches: list[Tensor] = []
-    for images, _ in data:
-        batches.append(images[:count])
-        count -= len(batches[-1])
-        if count <= 0:
-            break
-    if not batches:
-        raise BenchError("thinet reads images and the data have none", "give at least one batch of (images, labels)", kind="not_applicable")
-    return batches
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""VGG with batch normalisation for small images (Simonyan and Zisserman 2015, in the CIFAR forms of Liu et al. 2019)."""
+"""VGG with one or two linear layers behind a mean over positions (Simonyan and Zisserman 2015, in the CIFAR forms of Liu et al. 2019)."""
 from __future__ import annotations
 
 import math
@@ -17,13 +17,13 @@ WIDTHS: dict[int, tuple[int | str, ...]] = {
 class VGG(nn.Module):
     """3x3 convolutions with norm and ReLU, "M" for a 2x2 maximum, the mean over positions, then the classifier.
 
-    hidden: width of a normalised hidden linear layer, 0 for a single linear layer.  bias: whether convolutions have one.
+    hidden: width of a normalised hidden linear layer, 0 for a single linear layer.  norm, bias: whether convolutions have one.
     gamma: initial scale of the convolutions' norms.  fan: what their initialisation counts, "out" or "in".
     Any image size runs: pools round up, so that a map of one pixel stays one. At 32 x 32 this is the authors' network.
     """
 
-    def __init__(self, widths: Sequence[int | str], num_classes: int, in_channels: int = 3, *, hidden: int = 0, bias: bool = False,
-                 gamma: float = 0.5, fan: str = "out") -> None:
+    def __init__(self, widths: Sequence[int | str], num_classes: int, in_channels: int = 3, *, hidden: int = 0, norm: bool = True,
+                 bias: bool = False, gamma: float = 0.5, fan: str = "out") -> None:
         super().__init__()
         self.gamma, self.fan = gamma, fan
         layers: list[nn.Module] = []
@@ -32,7 +32,7 @@ class VGG(nn.Module):
             if isinstance(width, str):
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             else:
-                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=bias), nn.BatchNorm2d(width), nn.ReLU()]
+                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=bias), *([nn.BatchNorm2d(width)] if norm else []), nn.ReLU()]
                 channels = width
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -9,7 +9,8 @@ from torch import nn
 from benchbase_plugins.models import vgg
 
 # closed forms: 3x3 kernels between successive widths, two norm parameters a channel, then the classifier
-PARAMETERS = {"vgg11": 9_492_042, "vgg13": 9_676_746, "vgg16": 14_987_722, "vgg19": 20_035_018, "vgg19_bias": 20_040_522, "vgg_digits": 139_818}
+PARAMETERS = {"vgg11": 9_492_042, "vgg13": 9_676_746, "vgg16": 14_987_722, "vgg19": 20_035_018, "vgg19_bias": 20_040_522, "vgg_digits": 139_818,
+              "vgg16_gap": 14_719_818}
 
 
 def built(name: str, *arguments: int) -> nn.Module:
@@ -27,7 +28,7 @@ def test_parameters_and_shapes(name):
     model = built(name, 10, 1 if name == "vgg_digits" else 3)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    assert all((c.bias is not None) == (name == "vgg19_bias") for c in convolutions)
+    assert all((c.bias is not None) == (name in ("vgg19_bias", "vgg16_gap")) for c in convolutions)
     assert isinstance(model.get_submodule("features.0"), nn.Conv2d)
 
 
@@ -56,6 +57,9 @@ def test_initial_weights():
         assert abs(conv.weight.mean().item()) < 1e-3 and (norm.weight == 0.5).all() and (norm.bias == 0).all()
     assert model.classifier[0].weight.std().item() == pytest.approx(0.01, rel=0.02) and (model.classifier[0].bias == 0).all()
     assert (model.classifier[1].weight == 1).all()
+    plain = built("vgg16_gap", 10)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in plain.modules()) and plain.features[-2] is plain.features[28] and (plain.features[28].bias == 0).all()
+    assert plain.features[17].weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 512)), rel=0.02)
     other = built("vgg19_bias", 10)
     assert other.features[7].weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.02)  # 64 -> 128: fan-in counts
     assert (other.features[7].bias == 0).all() and (other.features[8].weight == 1).all()

@@ -169,6 +169,8 @@ def _gauge(tools: Tools, folder: Path, *, metric: Identified, architecture: Arch
     """What a plugin's metric says of a trained network, beside the unpruned one: a finite number."""
     import torch
 
+    from benchbase.training.evaluation import Trial
+
     machine.prepare()
     model, base = (tools.load(a, w.folder / WEIGHTS).to(machine.device).eval() for a, w in ((architecture, weights), (dense, plain)))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -176,18 +178,6 @@ def _gauge(tools: Tools, folder: Path, *, metric: Identified, architecture: Arch
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BenchError(f"it measured {value!r}, which is no finite number", "this is an error of the metric: tell its author", "method_error")
     return digest(float(value)), {"value": float(value)}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a metric may look at. dense: the unpruned network, in eval mode on the device of the batches."""
-
-    dense: Any
-    data: Any
-
-    def batches(self, batch_size: int = 256) -> Iterator[Any]:
-        """The test split: normalised images and labels, every image once, the last batch short."""
-        return self.data._held_out(batch_size)
 
 
 class Calibration:

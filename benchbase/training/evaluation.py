@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,18 @@ def evaluate(model: nn.Module, data: Data, machine: Machine, batch_size: int = B
         raise BenchError("the network's outputs are not finite", "its weights or batch-norm statistics have overflowed", kind="diverged")
     right = torch.cat(correct).cpu()
     return Evaluation(percent(right), percent(torch.cat(fifth)) if fifth else None, loss, right)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a metric may look at. dense: the unpruned network, in eval mode on the device of the batches."""
+
+    dense: Any
+    data: Data
+
+    def batches(self, batch_size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """The test split: normalised images and labels, every image once, the last batch short."""
+        return self.data._held_out(batch_size)
 
 
 def percent(correct: Tensor) -> float:

@@ -18,7 +18,7 @@ Layout = list["Ids | None"]
 class Channels:
     """What the operations of a network say of its channels, collected while its graph is read.
 
-    uses: (parameter or buffer, dimension, nodes).  written: (layer, nodes) of layers that write channels, in the order they run.
+    uses: (parameter or buffer, dimension, nodes).  numbers: name of a module's number -> the nodes it counts.  written: (layer, nodes) of layers that write channels, in the order they run.
     added: nodes that went through an addition of two activations.  gates: nodes that multiply others, one value for many positions.
     picked: nodes that a gather takes from a stream.
     """
@@ -27,6 +27,7 @@ class Channels:
     ties: list[tuple[Ids, Ids]] = field(default_factory=list)
     pins: list[tuple[Ids, str]] = field(default_factory=list)
     uses: list[tuple[str, int, Ids]] = field(default_factory=list)
+    numbers: dict[str, Ids] = field(default_factory=dict)
     written: list[tuple[str, Ids]] = field(default_factory=list)
     added: list[Ids] = field(default_factory=list)
     gates: list[Ids] = field(default_factory=list)
@@ -59,6 +60,12 @@ class Channels:
         """Say that these nodes cannot be removed, and why."""
         if ids is not None and len(ids):
             self.pins.append((np.asarray(ids), why))
+
+    def counted(self, name: str, ids: Ids, why: str) -> None:
+        """Say that a number of the model's code counts these nodes. What one number counts in several places goes together."""
+        self.numbers.setdefault(name, ids)
+        if self.numbers[name] is not ids:
+            self.tie(self.numbers[name], ids, why)
 
     def pin_all(self, layout: object, why: str) -> None:
         """Pin every node in a layout, or in a nested list of layouts."""

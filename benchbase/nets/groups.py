@@ -27,6 +27,7 @@ class Group:
     name: the first layer that writes them.  width: how many there are.  inner: written by one layer (gates aside) and never added to
     others, as between the convolutions of a residual block; what a gather picks of a stream that others share is not inner.
     producers: the layers that write them, in the order they run: paths of modules, or of a parameter that belongs to no layer.
+    numbers: as uses, of numbers in the model's code (`path.attribute`) that count the channels.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Group:
     uses: tuple[Use, ...]
     inner: bool
     producers: tuple[str, ...]
+    numbers: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
         own = {layer for layer, ids in calls if not gates[ids].all()} or set(layers[:1])
         names[layers[0]] += 1
         name = layers[0] if names[layers[0]] == 1 else f"{layers[0]}#{names[layers[0]]}"
-        groups.append(Group(name, len(members.uses[0].at), members.uses, len(own) == 1 and not shared[members.channel], tuple(layers)))
+        groups.append(Group(name, len(members.uses[0].at), members.uses, len(own) == 1 and not shared[members.channel], tuple(layers), members.numbers))
     return tuple(groups), _pins(channels, label, reason)
 
 
@@ -81,15 +83,17 @@ class _Members:
 
     channel: int
     uses: tuple[Use, ...]
+    numbers: tuple[Use, ...]
 
 
 def _alike(channels: Channels, label: Ids, free: NDArray[np.bool_], shared: NDArray[np.bool_]) -> Iterator[_Members]:
     """The free channels, two or more at a time that are of one kind."""
     if not channels.uses:
         return
-    sizes = [len(ids) for _, _, ids in channels.uses]
+    every = [*channels.uses, *((name, 0, ids) for name, ids in channels.numbers.items())]
+    sizes = [len(ids) for _, _, ids in every]
     use, place = np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.arange(n) for n in sizes])
-    channel = label[np.concatenate([ids for _, _, ids in channels.uses])]
+    channel = label[np.concatenate([ids for _, _, ids in every])]
     order = np.argsort(channel, kind="stable")
     order = order[free[channel[order]]]
     if not len(order):
@@ -104,7 +108,10 @@ def _alike(channels: Channels, label: Ids, free: NDArray[np.bool_], shared: NDAr
             length = np.searchsorted(channel, channel[members[0]], "right") - members[0]
             touched = use[members[0]:members[0] + length]
             at = place[np.array(members)[:, None] + np.arange(length)]
-            yield _Members(int(channel[members[0]]), tuple(Use(*channels.uses[u][:2], at[:, touched == u]) for u in dict.fromkeys(touched.tolist())))
+            found = {u: Use(*every[u][:2], at[:, touched == u]) for u in dict.fromkeys(touched.tolist())}
+            uses = tuple(use for u, use in found.items() if u < len(channels.uses))
+            if uses:
+                yield _Members(int(channel[members[0]]), uses, tuple(use for u, use in found.items() if u >= len(channels.uses)))
 
 
 def _pins(channels: Channels, label: Ids, reason: Ids) -> tuple[Pin, ...]:

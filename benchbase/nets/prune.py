@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from benchbase.errors import BenchError
-from benchbase.nets import seeded, solve
+from benchbase.nets import numbers, seeded, solve
 from benchbase.nets.cost import cost
 from benchbase.nets.cut import Chosen, Small, cut, outputs, sliced
 from benchbase.nets.foresee import changed, check_reads, foresee
@@ -104,7 +104,8 @@ def named(model: nn.Module, example: Any) -> Architecture:
 def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module, selection: Selection, groups: Iterable[Any]) -> Architecture:
     """The architecture of the cut network: only what shrank, so that equal shapes have equal digests whatever the method."""
     widths = {g.name: len(selection.kept[g.name]) for g in groups if len(selection.kept[g.name]) < g.width}
-    return replace(dense, shapes={**dense.shapes, **changed(before, solve.shapes(after, (), {}))}, widths={**dense.widths, **widths},
+    counted = {name: (value,) for name, value in numbers.moved(before, after, groups).items()}
+    return replace(dense, shapes={**dense.shapes, **changed(before, solve.shapes(after, (), {})), **counted}, widths={**dense.widths, **widths},
                    selects={**dense.selects, **gathers(before, after)}, dropped=(*dense.dropped, *selection.dropped),
                    masks=digest_of(selection.masks) if selection.masks else dense.masks)
 

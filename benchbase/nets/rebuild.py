@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbase.errors import BenchError, unknown
+from benchbase.nets import numbers
 from benchbase.nets.fit import fit_
 from benchbase.nets.fresh import Writes, dense_writes, initialise_, watch
 from benchbase.nets.reads import read_, reader
@@ -95,7 +96,11 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
     tensors = dict(net.named_parameters(remove_duplicate=False)) | dict(net.named_buffers(remove_duplicate=False))
     cut: dict[int, Tensor] = {}  # tied tensors stay tied
     before: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    counts: dict[str, int] = {}  # numbers of modules that count channels
     for name, shape in architecture.shapes.items():
+        if name not in tensors and len(shape) == 1 and _is_number(net, name):
+            counts[name] = shape[0]
+            continue
         if name not in tensors:
             error = unknown("tensor", name, tensors)
             raise BenchError(f"the architecture does not fit {architecture.model}: it has no {name!r}", error.todo)
@@ -112,6 +117,15 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
         before[head][tail] = tuple(old.shape)
     for head, shapes in before.items():
         fit_(net.get_submodule(head), shapes)
+    for name, count in counts.items():
+        numbers.set_(net, name, count)
+
+
+def _is_number(net: nn.Module, name: str) -> bool:
+    try:
+        return numbers.number(net, name) > 0
+    except (AttributeError, IndexError, TypeError):
+        return False
 
 
 def _select_(net: nn.Module, name: str, indices: tuple[int, ...]) -> None:

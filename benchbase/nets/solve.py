@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from benchbase.errors import BenchError, unknown
+from benchbase.nets import numbers
 from benchbase.nets.reads import reader
 from benchbase.values.budget import Budget
 
@@ -87,6 +88,8 @@ def shapes(model: nn.Module, groups: Sequence[Group], widths: Mapping[str, int],
     for g in groups:
         for use in g.uses:
             found[use.tensor][use.dim] -= (g.width - widths.get(g.name, g.width)) * use.at.shape[1]
+    for name, count in numbers.left(model, groups, {g.name: g.width - widths.get(g.name, g.width) for g in groups}).items():
+        found[name] = [count]
     for path, count in (reads or {}).items():
         if count < found[f"{path}.weight"][1]:
             found[f"{path}.weight"][1], found[f"{path}.reads"] = count, [count]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbase.errors import BenchError
+from benchbase.nets import numbers
 from benchbase.nets.fit import fit_
 from benchbase.nets.shortcut import drop_
 
@@ -42,6 +43,7 @@ def slice_(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequenc
         gone = np.setdiff1d(np.arange(group.width), np.asarray(kept.get(group.name, range(group.width)), dtype=np.int64))
         for use in group.uses if len(gone) else ():
             lost[use.tensor][use.dim].append(use.at[gone].reshape(-1))
+    counts = numbers.left(model, groups, {g.name: g.width - len(kept[g.name]) for g in groups if g.name in kept})
     places = _places(model)
     touched: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for name, dims in lost.items():
@@ -57,6 +59,8 @@ def slice_(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequenc
             _put(model, place, new)
     for path, before in touched.items():
         fit_(model.get_submodule(path), before)
+    for name, count in counts.items():
+        numbers.set_(model, name, count)
 
 
 def mask_(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

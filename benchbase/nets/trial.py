@@ -3,7 +3,7 @@ with fewer channels."""
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -52,9 +52,9 @@ class Bench:
         return model, example
 
     def stops(self, groups: Sequence[Group]) -> str:
-        """What the network stops with when each of `groups` keeps `_kept` of its channels; "" when it runs."""
+        """What the network stops with when each of `groups` keeps what `_kept` says; "" when it runs."""
         small = private_copy(self.model)
-        slice_(small, groups, {g.name: _kept(g) for g in groups})
+        slice_(small, groups, _kept(groups))
         try:
             for training in (False, True) if self.trains and not self.alike else (False,):
                 with quiet(small), torch.set_grad_enabled(training):
@@ -66,10 +66,10 @@ class Bench:
 
     def differs(self, groups: Sequence[Group]) -> str:
         """Whether the network so cut computes something else than with the lost channels zeroed; "" when not, or where numbers overflow."""
-        small, full = private_copy(self.lively), private_copy(self.lively)
-        slice_(small, groups, {g.name: _kept(g) for g in groups})
+        small, full, kept = private_copy(self.lively), private_copy(self.lively), _kept(groups)
+        slice_(small, groups, kept)
         for g in groups:
-            zero_(full, g, sorted({*range(g.width)} - {*_kept(g)}))
+            zero_(full, g, sorted({*range(g.width)} - {*kept[g.name]}))
         with quiet(full), quiet(small), torch.no_grad():
             pairs = list(zip(*(_tensors(m.eval()(*self.given)) for m in (full, small)), strict=True))
         if any(not a.isfinite().all() for a, _ in pairs) or all(a.shape == b.shape and _gap(a, b) <= SAME for a, b in pairs):
@@ -89,7 +89,7 @@ class Bench:
 
 
 def tried(bench: Bench, groups: Sequence[Group]) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
-    """The groups with which the network runs, in eval and in train mode, when each loses about a third, and computes the same as with
+    """The groups with which the network runs, in eval and in train mode, when each loses a third to two thirds, and computes the same as with
     these channels zeroed; and pins for the others.
 
     Usually one trial of all groups is all it takes. Where it fails, groups are tried block by block, those at the same place of each block
@@ -125,10 +125,16 @@ def _try(check: Check, family: Sequence[Group], good: list[Group], wrong: dict[G
         _try(check, family[len(family) // 2:], good, wrong)
 
 
-def _kept(group: Group) -> list[int]:
-    """The channels that a trial leaves: a prime number of them, at most two thirds, so that no size in code divides it by luck."""
-    primes = (n for n in range(-(-2 * group.width // 3), 1, -1) if n < group.width and all(n % d for d in range(2, int(n ** 0.5) + 1)))
-    return sorted(np.random.default_rng(group.width).permutation(group.width)[:next(primes, 1)].tolist())
+def _kept(groups: Sequence[Group]) -> dict[str, list[int]]:
+    """The channels that a trial leaves of each group: a prime number of them, between a third and two thirds, so that no size in code
+    divides it by luck; another for the next group that is as wide, so that none agrees with another by luck."""
+    kept: dict[str, list[int]] = {}
+    seen: Counter[int] = Counter()
+    for g in groups:
+        counts = [n for n in range(max(2, g.width // 3), 2 * g.width // 3 + 1) if all(n % d for d in range(2, int(n ** 0.5) + 1))] or [g.width - 1]
+        kept[g.name] = sorted(np.random.default_rng(len(kept)).permutation(g.width)[:counts[-1 - seen[g.width] % len(counts)]].tolist())
+        seen[g.width] += 1
+    return kept
 
 
 def _tensors(output: Any) -> list[Tensor]:

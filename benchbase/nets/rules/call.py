@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 from torch.fx import Node
 
+from benchbase.nets import numbers
 from benchbase.nets.channels import Channels, Ids, Layout
 from benchbase.nets.interpret import operation
 from benchbase.nets.rules.zeros import zero
@@ -65,6 +66,13 @@ class Call:
         for d in dims:
             self.pin(layout[d], text)
         return [None if d in dims else ids for d, ids in enumerate(layout)]
+
+    def counted(self, ids: Ids | None, size: int) -> bool:
+        """Whether `size`, as written in the code of the call, is a number of the calling module; it then counts these nodes."""
+        names = numbers.named(self.module, size) if ids is not None and len(ids) == size and self.module is not None else []
+        for name in names:
+            self.channels.counted(f"{self.path}.{name}".lstrip("."), ids, self.why("counted by one number"))
+        return bool(names)
 
     def parameter(self, node: Any) -> bool:
         """Whether a node is a parameter as it is: no buffer, and not computed from one."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch.fx import Node
 
+from benchbase.nets import numbers
 from benchbase.nets.channels import Ids, Layout
 from benchbase.nets.interpret import operation
 from benchbase.nets.rules.call import Call
@@ -41,7 +42,8 @@ def _together(call: Call, parts: list[Ids | None]) -> Ids | None:
 
 
 def split(call: Call) -> Any:
-    """Parts of one dimension. `chunk` takes its sizes from the width, so equal parts go together; sizes written in code pin."""
+    """Parts of one dimension: equal ones go together where their sizes are taken from the width; sizes written in code pin, unless they are
+    numbers of the module."""
     x, name, values = call.args["self"], operation(call.node), call.node.meta["val"]
     dim = call.args["dim"] % len(x)
     if name == "unbind":
@@ -53,16 +55,42 @@ def split(call: Call) -> Any:
         layout[dim] = None if x[dim] is None else x[dim][at:at + size]
         at += size
         parts.append(layout)
-    if x[dim] is not None and name == "chunk" and len({v.shape[dim] for v in values}) == 1:
+    even = name == "chunk" or "sections" in call.args  # their sizes are taken from the width
+    if x[dim] is not None and even and len({v.shape[dim] for v in values}) == 1:
         for part in parts[1:]:
             call.tie(parts[0][dim], part[dim], "equal parts")
-    else:
+    elif even or name == "tensor_split":
         call.pin(x[dim], "sizes written in code")
+    elif x[dim] is not None:
+        _sized(call, x[dim], [part[dim] for part in parts])
     return parts
 
 
+def _sized(call: Call, ids: Ids, parts: list[Ids]) -> None:
+    """Sizes given one by one, or one for all parts but the last, which may be shorter. Parts that no number of the module counts are pinned,
+    but for a single one where a number counts them all together."""
+    sizes, given = [len(part) for part in parts], call.args.get("split_size", call.args.get("split_sizes"))
+    found = numbers.listed(call.module, sizes) if call.module is not None else []
+    if isinstance(given, int):
+        full = [part for part in parts if len(part) == given]
+        if not all([call.counted(part, given) for part in full]) and not (len(set(sizes)) == 1 and call.counted(ids, len(ids))):
+            return call.pin(ids, "sizes written in code")
+        for part in full[1:]:
+            call.tie(full[0], part, "equal parts")
+    elif found:
+        for i, part in enumerate(parts):
+            call.channels.counted(f"{call.path}.{found[0]}.{i}".lstrip("."), part, call.why("counted by one number"))
+    else:
+        unknown = [part for part in parts if not call.counted(part, len(part))]
+        if not (len(unknown) == 1 and call.counted(ids, len(ids))):
+            for part in unknown:
+                call.pin(part, "sizes written in code")
+    return None
+
+
 def cut(call: Call) -> Layout:
-    """A slice. A place written in code holds what lies before it, one counted from the end what lies behind it; the rest can go."""
+    """A slice. A place written in code holds what lies before it, one counted from the end what lies behind it; the rest can go. Where the
+    place is a number of the module, all can."""
     x, size = list(call.args["self"]), call.shape("self")
     dim, step = call.args["dim"] % len(x), call.args.get("step", 1)
     ids = x[dim]
@@ -72,7 +100,7 @@ def cut(call: Call) -> Layout:
     if step != 1 or not all(p is None or isinstance(p, int) for p in places):
         return call.pinned(x, [dim], "places written in code")
     for place in places:
-        if place is not None and place < size[dim]:
+        if place is not None and 0 != place < size[dim] and not (place > 0 and call.counted(ids[:place], place)):
             call.pin(ids[:place] if place >= 0 else ids[place:], "places written in code")
     first = 0 if places[0] is None else max(places[0] + size[dim] * (places[0] < 0), 0)
     x[dim] = ids[first:first + call.out[dim]]

@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from benchbase.errors import BenchError
 from benchbase.nets.prune import prune
 from benchbase.values.budget import Budget
 from benchbase_plugins.methods.l1_norm import L1Norm
 from benchbase_plugins.methods.random_channels import Random
 from benchbase_plugins.methods.uniform import Uniform
+from benchbase_plugins.models.resnet import resnet_digits
 from benchbase_plugins.models.vgg import vgg_digits
 
 UNEVEN = Budget(ratios={"features.0": 0.75, "features.3": 0.5, "features.1[07]": 0.25})
@@ -31,6 +33,18 @@ def test_random_has_the_widths_of_what_it_controls_and_other_channels(model):
     assert ours.architecture.digest == theirs.architecture.digest
     assert {k: len(v) for k, v in ours.selection.kept.items()} == {k: len(v) for k, v in theirs.selection.kept.items()}
     assert ours.selection.kept != theirs.selection.kept
+
+
+def test_random_reads_as_many_channels_as_what_it_controls():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = resnet_digits(10, 1).eval()
+    budget = Budget(ratio=0.5, reads={"layer1.1.conv1": 7, "layer3.0.conv1": 20})
+    ours = pruned(model, Random(), budget)
+    assert {k: len(v) for k, v in ours.selection.reads.items()} == budget.reads and ours.report["equivalence"] < 1e-5
+    assert ours.model.layer3[0].conv1.weight.shape[1] == 20 and pruned(model, Random(), budget, seed=1).selection.reads != ours.selection.reads
+    with pytest.raises(BenchError, match="does not choose what a layer reads"):
+        pruned(model, Uniform(), budget)
 
 
 @pytest.mark.parametrize("method", [Random(), Uniform()])

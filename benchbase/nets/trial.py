@@ -20,7 +20,8 @@ from benchbase.nets.net import private_copy
 from benchbase.nets.seeded import seeded
 from benchbase.nets.surgery import slice_, zero_
 
-SAME = 1e-4  # largest difference of zeroed and sliced networks, in units of the largest output
+SAME, SHARE, ROUNDING = 1e-4, 0.01, 1e-5  # zeroed and sliced networks may differ by the largest output times SAME, or by a SHARE of what the
+# zeros changed where that is less, and always by the largest output times ROUNDING
 Check = Callable[[Sequence[Group]], str]
 
 
@@ -60,8 +61,7 @@ class Bench:
                 with quiet(small), torch.set_grad_enabled(training):
                     small.train(training)(*self.example)
         except Exception as error:  # noqa: BLE001 -- whatever it stops with is what we want to know
-            first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            return f"with fewer channels it stops with {type(error).__name__}: {first[:160]}"
+            return _stopped(error)
         return ""
 
     def differs(self, groups: Sequence[Group]) -> str:
@@ -70,16 +70,31 @@ class Bench:
         slice_(small, groups, kept)
         for g in groups:
             zero_(full, g, sorted({*range(g.width)} - {*kept[g.name]}))
-        with quiet(full), quiet(small), torch.no_grad():
-            pairs = list(zip(*(_tensors(m.eval()(*self.given)) for m in (full, small)), strict=True))
-        if any(not a.isfinite().all() for a, _ in pairs) or all(a.shape == b.shape and _gap(a, b) <= SAME for a, b in pairs):
-            return ""
-        return "with fewer channels it computes something else than with these channels zeroed"
+        try:
+            outputs = zip(self.whole, self._outputs(full), self._outputs(small), strict=True)
+        except Exception as error:  # noqa: BLE001 -- what shapes alone do not show
+            return _stopped(error) if self.whole else ""
+        apart = any(given.shape != wanted.shape or _gap(given, wanted) > _near(dense, wanted) for dense, wanted, given in outputs if wanted.numel())
+        return "with fewer channels it computes something else than with these channels zeroed" if apart else ""
+
+    def _outputs(self, model: nn.Module) -> list[Tensor]:
+        example = pytree.tree_map_only(Tensor, lambda t: t.to("cpu", torch.float32 if t.is_floating_point() else t.dtype), self.given)
+        with quiet(model), torch.no_grad():
+            return [t for t in pytree.tree_leaves(model.eval()(*example)) if isinstance(t, Tensor) and t.is_floating_point()]
+
+    @cached_property
+    def whole(self) -> list[Tensor]:
+        """What the lively copy computes, all of it there; nothing where it does not run on this processor."""
+        try:
+            return self._outputs(self.lively)
+        except Exception:  # noqa: BLE001 -- made for another device
+            return []
 
     @cached_property
     def lively(self) -> nn.Module:
-        """A copy in which no branch is dead: what is constant in a fresh network is random, near one, or near zero where it is zero."""
-        model = private_copy(self.source)
+        """A copy in which no branch is dead: what is constant in a fresh network is random, near one, or near zero where it is zero. On the
+        processor and in single precision, where rounding is small and known."""
+        model = private_copy(self.source).to("cpu", torch.float32)
         norms = [b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var"))]
         with seeded(0), torch.no_grad():
             for t in (*model.parameters(), *norms):
@@ -137,9 +152,16 @@ def _kept(groups: Sequence[Group]) -> dict[str, list[int]]:
     return kept
 
 
-def _tensors(output: Any) -> list[Tensor]:
-    return [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor) and t.is_floating_point()]
+def _stopped(error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"with fewer channels it stops with {type(error).__name__}: {first[:160]}"
 
 
 def _gap(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().max()) / max(float(a.abs().max()), 1e-30) if a.numel() else 0.0
+    return float((a - b).abs().max())
+
+
+def _near(dense: Tensor, zeroed: Tensor) -> float:
+    """How far a sliced network's output may be from the zeroed one's."""
+    largest = float(zeroed.abs().max())
+    return min(SAME * largest, SHARE * _gap(dense, zeroed)) + ROUNDING * largest

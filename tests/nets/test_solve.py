@@ -16,7 +16,7 @@ from benchbase.values.budget import Budget
 
 def _group(name: str, width: int, uses: list[tuple[str, int, int]], inner: bool = True) -> SimpleNamespace:
     made = tuple(SimpleNamespace(tensor=t, dim=d, at=np.arange(width * k).reshape(width, k)) for t, d, k in uses)
-    return SimpleNamespace(name=name, width=width, uses=made, inner=inner, producers=(name,))
+    return SimpleNamespace(name=name, width=width, uses=made, inner=inner, producers=(name,), numbers=())
 
 
 @pytest.fixture

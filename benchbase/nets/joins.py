@@ -84,8 +84,8 @@ def ordered(nodes: Sequence[Node], found: dict[Node, Join]) -> tuple[list[Node],
         place = {node: i for i, node in enumerate(order)}
         start, end = place[layer], place[join.shortcut]
         between = order[start:end + 1]
-        if any(_in_place(node) for node in between) or any(_in_place(n) and n.args[0] is join.shortcut and place[n] > start for n in join.shortcut.users
-                                                           if n is not _added(join, layer)):
+        changed = [n for n in join.shortcut.users if n is not _only_user(join.norm or layer) and place[n] > start and n.args[0] is join.shortcut]
+        if any(map(_in_place, [*between, *changed])):
             held[layer] = Join(join.norm)
         elif between:
             needed = above(join.shortcut)
@@ -108,10 +108,6 @@ def _norm(layer: Node) -> Node | None:
     """The batch norm in eval mode that alone reads a layer's output."""
     user = _only_user(layer)
     return user if user is not None and operation(user) == "batch_norm" and user.args[0] is layer and not bound(user)["training"] else None
-
-
-def _added(join: Join, layer: Node) -> Node | None:
-    return _only_user(join.norm or layer)
 
 
 def _plain_sum(node: Node) -> bool:

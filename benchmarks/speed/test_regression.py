@@ -58,7 +58,7 @@ def test_choice_and_refit_cost_less_than_the_forward_passes(model, benchmark, mo
     select()
     taken = seconds(select)
     benchmark.extra_info |= {"select / forward": taken / both, "choice and refit / forward": sum(inside) / both}
-    print(f"both forward {both:.2f} s, select {taken:.2f} s, of it choice and refit {sum(inside):.2f} s: {sum(inside) / both:.2f} of the forward passes")
+    print(f"both forward {both:.2f} s, select {taken:.2f} s, of it choice and refit {sum(inside):.2f} s: {sum(inside) / both:.2f} of them")
     benchmark.pedantic(select, rounds=1)
     assert sum(inside) < both and taken < 2 * both + 0.2
 

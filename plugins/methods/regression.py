@@ -1,4 +1,4 @@
-"""Regression-based feature reconstruction: LASSO picks channels, least squares restores the next layer's output (He, Zhang and Sun, ICCV 2017)."""
+"""Regression: LASSO picks channels, least squares restores the next layer's output (He, Zhang and Sun, ICCV 2017)."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -19,9 +19,10 @@ class Regression(Method):
     """Layer by layer, inputs from the pruned network and targets from the dense one: a LASSO on one coefficient a channel chooses, then
     the kept kernels are fitted anew (equations 1 to 3, each step once as in section 3.1).
 
-    images: training images to sample from.  positions: output positions sampled on each (10 in the paper, on 5000 images).  ridge: weight
-    of the kernels' squared change in the refit, in units of the mean squared length of what a filter reads; 0 is plain least squares.  reads: fraction of
-    the stream that the first layer of each branch does not read, through a gather (section 3.3); 0 leaves it whole.
+    images: training images to sample from.  positions: output positions sampled on each (10 in the paper, on 5000 images).
+    ridge: weight of the kernels' squared change in the refit, in units of the mean squared length of what a filter reads; it counts where
+    samples are few, and 0 is plain least squares.  reads: fraction of the stream that the first layer of each branch does not read,
+    through a gather (section 3.3); 0 leaves it whole.
 
     Open in the paper, and settled here: kernels enter the LASSO as they are trained, as in the authors' code; errors count after the
     batch norm that follows a layer, as where it is merged into the layer; a constant is fitted too where the layer has a bias or such

@@ -37,7 +37,8 @@ class Early(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.conv1, self.conv2, self.head = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 1, bias=False), nn.Conv2d(8, 6, 1, bias=False), nn.Linear(6, 2)
+        self.stem, self.head = nn.Conv2d(3, 6, 3), nn.Linear(6, 2)
+        self.conv1, self.conv2 = nn.Conv2d(6, 8, 1, bias=False), nn.Conv2d(8, 6, 1, bias=False)
 
     def forward(self, x):
         x = functional.relu(self.stem(x))

@@ -155,7 +155,8 @@ def test_zeroed_columns():
     ({"a1": (0, 1, 2, 3)}, "does not say what b1 reads"), ({**READS, "a2": (0, 1)}, "a2 reads 2 of 6 channels, the budget says 6"),
     ({**READS, "b1": (1, 2)}, "b1 reads 2 of 8 channels, the budget says 3"), ({**READS, "b1": (2, 1, 6)}, "ascending"),
     ({**READS, "b1": (1, 1, 6)}, "twice"), ({**READS, "b1": (1, 2, 8)}, "index 8 of the input of b1"), ({**READS, "b1": ()}, "nothing is left"),
-    ({**READS, "b1": (1.0, 2, 3)}, "whole numbers"), ({**READS, "c1": (1,)}, "unknown layer 'c1'"), ({**READS, "norm": (1,)}, "norm cannot read a part")])
+    ({**READS, "b1": (1.0, 2, 3)}, "whole numbers"), ({**READS, "c1": (1,)}, "unknown layer 'c1'"),
+    ({**READS, "norm": (1,)}, "norm cannot read a part")])
 def test_what_a_method_reads_is_checked(given, words):
     with pytest.raises(BenchError, match=words) as error:
         prune(randomised(), Reader(given), BUDGET, example=X)
@@ -183,7 +184,8 @@ def test_budgets_that_say_reads():
     for wrong in ({"a1": 0}, {"a1": 2.5}, {"a1": True}):
         with pytest.raises(BenchError, match="reads.a1"):
             Budget(ratio=0.5, reads=wrong)
-    for budget, words in [(Budget(ratio=0.5, reads={"a1": 9}), "read 9 channels, and its input has 8"), (Budget(ratio=0.5, reads={"c": 1}), "unknown layer"),
+    for budget, words in [(Budget(ratio=0.5, reads={"a1": 9}), "read 9 channels, and its input has 8"),
+                          (Budget(ratio=0.5, reads={"c": 1}), "unknown layer"),
                           (Budget(widths={"stem": 4}, scope="all", reads={"a1": 2}), "cuts stem and says what a1 reads of it")]:
         with pytest.raises(BenchError, match=words):
             foresee(model, Reader(READS), budget, trace)

@@ -10,6 +10,7 @@ from benchbase.board.entry import Entry
 from benchbase.board.row import WEIGHTS, Row
 from benchbase.board.table import Table
 from benchbase.board.verdict import WORDS
+from benchbase.values.escape import markdown as md
 
 KINDS = {"structured": "Channels and blocks", "weights": "Single weights"}
 GUIDE = """\
@@ -42,18 +43,6 @@ def render(tables: Sequence[Table]) -> str:
     for table, title in zip(tables, titles):
         parts += _section(table, title)
     return "\n\n".join(parts) + "\n"
-
-
-def md(text: object, limit: int = 400) -> str:
-    """Text that Markdown shows as it is: one line, no markup, no HTML, no new cell.
-
-    >>> md("a|b <b> `c` _d_ vgg16_bn")
-    'a\\\\|b &lt;b> \\\\`c\\\\` \\\\_d\\\\_ vgg16_bn'
-    """
-    clean = words.plain(text, limit).replace("&", "&amp;").replace("<", "&lt;")
-    clean = re.sub(r"([\\`*\[\]|~#!$])", r"\\\1", clean)
-    clean = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", clean)
-    return re.sub(r"(?i)\b(https?|ftp)(?=://)|\bwww(?=\.)|@(?=\w)", lambda m: f"{m[0]}&#8203;", clean)
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> str:

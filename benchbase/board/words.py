@@ -1,7 +1,6 @@
 """Numbers and names as tables say them, for Markdown and terminal alike."""
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from benchbase.board.stats import Interval, Spread
 from benchbase.board.table import Table
 from benchbase.board.verdict import WORDS
 from benchbase.values.recipe import Recipe
+from benchbase.values.escape import plain as plain
 
 NOTHING = "–"
 QUESTION = "Weights or architecture?"
@@ -20,17 +20,6 @@ CONVENTION = ("One multiply-add counts once; convolutions and linear layers, bia
               "the same count; compression and speed-up are dense over pruned.")
 SMOKE = "digits is a smoke test, not evidence: it shows pipeline, controls and budgets; at convergence all protocols lie within a point."
 UNMEASURED = "finetune-matched, scratch-matched and unpruned-long over 5 seeds would tell"
-
-
-def plain(text: Any, limit: int = 400) -> str:
-    """Text on one line without control, format or unassigned characters: nothing that moves a cursor, hides or turns around.
-
-    >>> plain("a\\x1b[31m\\nb")
-    'a[31m b'
-    """
-    spaced = "".join(" " if c.isspace() else c for c in str(text)[:4 * limit])
-    clean = " ".join("".join(c for c in spaced if unicodedata.category(c)[0] != "C").split())
-    return clean if len(clean) <= limit else clean[:limit - 1] + "…"
 
 
 def si(number: float) -> str:

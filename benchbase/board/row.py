@@ -11,6 +11,7 @@ from benchbase.board.verdict import Verdict
 from benchbase.values.cost import Cost
 
 if TYPE_CHECKING:
+    from benchbase.board.detail import Detail
     from benchbase.values.record import Failure, Record
 
 STRUCTURED, WEIGHTS = "structured", "weights"  # channels and blocks, or single weights: never ranked together
@@ -81,7 +82,8 @@ class Size:
 @dataclass(frozen=True)
 class Row:
     """seeds: all that were tried.  missing: those that came to nothing, and where.  flags: what a reader must know, in words.
-    repeats: reproductions by others, which are no further seeds.  folder: where its records are, from the protocol version's folder on."""
+    repeats: reproductions by others, which are no further seeds.  folder: where its records are, from the protocol version's folder on.
+    detail: what its card tells; set by its table."""
 
     who: Who
     goal: Goal
@@ -94,6 +96,7 @@ class Row:
     flags: tuple[str, ...] = ()
     repeats: int = 0
     folder: str = ""
+    detail: Detail | None = None
 
     @property
     def kind(self) -> str:

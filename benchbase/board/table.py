@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchbase.board.base import Base, base_of
+from benchbase.board.detail import detail_of
 from benchbase.board.entry import Entry, Gap, order_of
 from benchbase.board.flags import doubts_of, flags_of, listed
 from benchbase.board.labels import budget_key, budget_labels, budget_order, method_key, row_key, table_key, whos
@@ -94,6 +95,7 @@ def _table(bags: Sequence[Bag], who: Mapping[str, Who]) -> Table:
     rows = []
     for bag, label in zip(bags, budget_labels([bag.first.budget for bag in bags])):
         row = judged(bag, row_of(bag, who[method_key(bag.first.method)], label, _folder(bag.first)), delta, base)
+        row = replace(row, detail=detail_of(bag))
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
     return Table(_setting(bags, records), marked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)))

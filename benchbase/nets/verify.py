@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +26,42 @@ def method_error(name: str, what: str, todo: str = "") -> BenchError:
     return BenchError(f"{name}: {what}", todo or "this is an error of the method: tell its author", kind="method_error")
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a method finds, and must leave as it is: global generators, modes, hooks, shapes by name."""
+
+    random: tuple[Any, ...]
+    modes: Mapping[str, bool]
+    hooks: list[tuple[str, int]]
+    shapes: Mapping[str, tuple[int, ...]]
+
+
+def before(model: nn.Module) -> Before:
+    """The state of the generators and of `model`, to be compared by `left`."""
+    return Before(seeded.global_state(), _modes(model), _hooks(model), _shapes(model))
+
+
+def left(was: Before, model: nn.Module, drawn: str) -> Iterator[tuple[str, str, str]]:
+    """What a method has left behind on `model`, as (rule, what, what to do): hooks, shapes, random-state, modes, finite.
+
+    drawn: the global generator that it drew from, "" for none.
+    """
+    if _hooks(model) != was.hooks:
+        yield "hooks", "it left hooks on the model", "remove them before select returns"
+    if (now := _shapes(model)) != was.shapes:
+        changed = next(k for k in (*was.shapes, *now) if was.shapes.get(k) != now.get(k))
+        yield ("shapes", f"it changed the shape or the names of parameters ({changed})",
+               "edit values only: the core slices what the selection leaves out")
+    if drawn:
+        yield "random-state", f"it drew from {drawn}'s global generator", "draw from net.generator"
+    switched = [(n, mode) for n, mode in _modes(model).items() if was.modes.get(n, mode) != mode]
+    if switched:
+        where, training = switched[0]
+        yield "modes", f"it left {where or 'the model'} in {'train' if training else 'eval'} mode", "put the mode back before select returns"
+    if bad := next((n for n, t in model.state_dict().items() if t.is_floating_point() and not torch.isfinite(t).all()), None):
+        yield "finite", f"it left nan or infinity in {bad}", ""
+
+
 @contextmanager
 def supervised(name: str, model: nn.Module) -> Iterator[None]:
     """Run a method's code on `model`, and hold it to leaving everything but weights as it was.
@@ -34,7 +71,7 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
     """
     import rich.style  # noqa: F401 -- it draws from random's global generator when it is first imported, which is no method's doing
 
-    random, modes, hooks, shapes = seeded.global_state(), _modes(model), _hooks(model), _shapes(model)
+    was = before(model)
     try:
         yield
     except BenchError as error:
@@ -43,22 +80,10 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
         text = str(error).splitlines()[0] if str(error) else ""
         raise method_error(name, f"{type(error).__name__}: {text}") from error
     finally:
-        drawn = seeded.moved(random, seeded.global_state())
-        seeded.restore(random)
-    if _hooks(model) != hooks:
-        raise method_error(name, "it left hooks on the model", "remove them before select returns")
-    if (now := _shapes(model)) != shapes:
-        changed = next(k for k in (*shapes, *now) if shapes.get(k) != now.get(k))
-        raise method_error(name, f"it changed the shape or the names of parameters ({changed})",
-                           "edit values only: the core slices what the selection leaves out")
-    if drawn:
-        raise method_error(name, f"it drew from {drawn}'s global generator", "draw from net.generator")
-    switched = [(n, mode) for n, mode in _modes(model).items() if modes.get(n, mode) != mode]
-    if switched:
-        where, training = switched[0]
-        raise method_error(name, f"it left {where or 'the model'} in {'train' if training else 'eval'} mode", "put the mode back before select returns")
-    if bad := next((n for n, t in model.state_dict().items() if t.is_floating_point() and not torch.isfinite(t).all()), None):
-        raise method_error(name, f"it left nan or infinity in {bad}")
+        drawn = seeded.moved(was.random, seeded.global_state())
+        seeded.restore(was.random)
+    for _, what, todo in left(was, model, drawn):
+        raise method_error(name, what, todo)
 
 
 def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group], budget: Budget | None) -> Selection:

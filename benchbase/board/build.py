@@ -32,18 +32,39 @@ def build(leaderboard: str | Path) -> list[Path]:
     Both are functions of the records alone, byte for byte. BenchError for a record that cannot be read or a folder that cannot be written:
     nothing is half-written then.
     """
-    from benchbase.values.record import records_folder, write_text
+    from benchbase.values.record import write_text
+
+    folder = records_of(leaderboard)
+    texts = derived(*_read(folder))
+    for name, text in texts.items():
+        write_text(folder.parent / name, text)
+    return [folder.parent / name for name in texts]
+
+
+def records_of(leaderboard: str | Path) -> Path:
+    """The folder of records of a leaderboard. BenchError where it has none."""
+    from benchbase.values.record import records_folder
 
     folder = records_folder(Path(leaderboard))
     if folder.name != "records" or not folder.is_dir():
         raise BenchError(f"{leaderboard} is no leaderboard: there is no folder v1/records in it",
                          "name one, or make one with `bench run --leaderboard`")
-    records, repeats, failures = _read(folder)
+    return folder
+
+
+def derived(records: Iterable[Record], repeats: Iterable[Record], failures: Iterable[Failure]) -> dict[str, str]:
+    """File -> text of all that is derived from records, reproductions and failures, and stands beside them."""
+    records, repeats, failures = list(records), list(repeats), list(failures)
     made = tables(records, failures, repeats)
-    texts = {"README.md": markdown.render(made), "index.json": index(made, records, repeats, failures)}
-    for name, text in texts.items():
-        write_text(folder.parent / name, text)
-    return [folder.parent / name for name in texts]
+    return {"README.md": markdown.render(made), "index.json": index(made, records, repeats, failures)}
+
+
+def sorted_out(found: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """Records and reproductions, of records in the order of their paths: of one key the last counts, <key>.1.json comes before <key>.json."""
+    found = list(found)
+    first = {r.key: r for r in found}
+    counts = {id(r) for r in first.values()}
+    return list(first.values()), [r for r in found if id(r) not in counts]
 
 
 def index(made: Sequence[Table], records: Iterable[Record], repeats: Iterable[Record], failures: Iterable[Failure]) -> str:
@@ -67,10 +88,7 @@ def _read(path: Path) -> tuple[list[Record], list[Record], list[Failure]]:
     """Records, reproductions and failures below a path. <key>.json is the record and <key>.<n>.json repeat it, whatever they say of their dates."""
     from benchbase.values.record import load_failures, load_records
 
-    found = load_records(path)
-    first = {r.key: r for r in found}  # of one key the last: <key>.1.json comes before <key>.json in the order of paths
-    counts = {id(r) for r in first.values()}
-    return list(first.values()), [r for r in found if id(r) not in counts], [] if path.is_file() else load_failures(path)
+    return *sorted_out(load_records(path)), [] if path.is_file() else load_failures(path)
 
 
 def _place(line: Mapping[str, Any]) -> tuple[Any, ...]:

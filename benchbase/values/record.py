@@ -32,8 +32,8 @@ VOLATILE = ("latency_ratio", "extra")  # of the metrics: time, and what plugins 
 MAX_REPRODUCTIONS = 10_000
 Kind = TypeVar("Kind", Record, Failure)
 
-__all__ = ["Failure", "Record", "consistent", "failure_of", "key_of", "load_failures", "load_records", "pack_bits", "path_of",
-           "read", "record_of", "records_folder", "same", "schema_text", "scrub", "to_text", "unpack_bits", "write", "write_text"]
+__all__ = ["Failure", "Record", "consistent", "failure_of", "key_of", "load_failures", "load_records", "pack_bits", "parse",
+           "path_of", "read", "record_of", "records_folder", "same", "schema_text", "scrub", "to_text", "unpack_bits", "write", "write_text"]
 
 
 def key_of(*, dataset: Any, model: str, method: Any, budget: Any, protocol: str, seed: int, recipe: Any, finetune_recipe: Any,
@@ -143,10 +143,15 @@ def read(path: str | Path, kind: type[Kind] = Record) -> Kind:  # type: ignore[a
         raise BenchError(f"cannot read {path}: {error.strerror or error}", "check the path") from None
     if len(raw) > MAX_BYTES:
         raise BenchError(f"{path} is larger than {MAX_BYTES} bytes", "this is no record: check the path")
+    return parse(raw, kind, str(path))
+
+
+def parse(raw: bytes, kind: type[Kind] = Record, name: str = "record") -> Kind:  # type: ignore[assignment]
+    """The record in the bytes of a file. BenchError naming the field that is wrong, and the file as `name`."""
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
-        raise BenchError(f"{path}: {_first(error)}", "records are written by `bench run`; take this file away or mend the field") from None
+        raise BenchError(f"{name}: {_first(error)}", "records are written by `bench run`; take this file away or mend the field") from None
 
 
 def load_records(path: str | Path) -> list[Record]:

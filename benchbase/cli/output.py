@@ -1,4 +1,4 @@
-"""What is written where: results to stdout, everything else to stderr. A reader that has gone away is no error."""
+"""What is written where: results to stdout, everything else to stderr, control codes of strangers spelt out. A reader that has gone away is no error."""
 from __future__ import annotations
 
 import json
@@ -8,33 +8,35 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
+from benchbase.values.escape import terminal
+
 PIPE_WIDTH = 100  # columns of a table that no terminal shows, unless COLUMNS says otherwise
 
 
 def out(text: str = "") -> None:
     """A line of the result."""
-    _write(sys.stdout, f"{text}\n")
+    _write(sys.stdout, f"{terminal(text)}\n")
 
 
 def err(text: str = "") -> None:
     """A line about the work."""
-    _write(sys.stderr, f"{text}\n")
+    _write(sys.stderr, f"{terminal(text)}\n")
 
 
 def print_json(document: Any) -> None:
     """The one document of --json."""
-    out(json.dumps(document, indent=1, default=str, allow_nan=False))
+    _write(sys.stdout, json.dumps(document, indent=1, default=str, allow_nan=False) + "\n")
 
 
 def print_rich(renderable: Any) -> None:
-    """A table of rich, as wide as the terminal, in colour there unless NO_COLOR says otherwise."""
+    """A table of rich, as wide as the terminal, in colour there unless NO_COLOR says otherwise. Its texts must be harmless already."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     console = Console(file=sys.stdout, width=width)
     with console.capture() as captured:
         console.print(renderable)
-    out("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
+    _write(sys.stdout, "\n".join(line.rstrip() for line in captured.get().rstrip().split("\n")) + "\n")
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> Iterable[str]:

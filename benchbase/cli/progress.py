@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchbase.cli.output import err, seconds_text
+from benchbase.values.escape import terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -62,13 +63,13 @@ class Bars(Silent):
             self._end(stage.key)
             return
         if stage.key not in self._tasks:
-            self._tasks[stage.key] = self._bars.add_task(f"{stage.kind:8}{stage.label}", total=1.0)
+            self._tasks[stage.key] = self._bars.add_task(terminal(f"{stage.kind:8}{stage.label}"), total=1.0)
         self._bars.update(self._tasks[stage.key], completed=stage.done)
 
     def done(self, event: Event) -> None:
         self._end(event.key)
         if not event.cached:
-            self._bars.console.print(line(event), markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(terminal(line(event)), markup=False, highlight=False, soft_wrap=True)
 
     def _end(self, key: str) -> None:
         if key in self._tasks:

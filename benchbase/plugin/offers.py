@@ -14,7 +14,8 @@ from benchbase.plugin.load import Plugin
 from benchbase.training.dataset import Dataset
 from benchbase.values.protocol import STARTS, Metric, Protocol
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+NAMES = "names are at most 100 letters, digits and . _ + -"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def offers_of(kind: str, plugin: Plugin, returned: Any) -> list[Offer]:
     for value in returned:
         for name, thing, about in entries(value):
             if not isinstance(name, str) or not NAME.fullmatch(name):
-                raise ValueError(f"{hook}: {_called(value)} has the name {name!r}; names are letters, digits and . _ + -")
+                raise ValueError(f"{hook}: {_called(value)} has the name {name!r}; {NAMES}")
             found.append(Offer(kind, name, thing, plugin.name, plugin.distribution, plugin.version, about=about))
     return found
 
@@ -78,6 +79,11 @@ def check_method(cls: Any) -> None:
     for field, allowed in (("granularity", ("channel", "block", "weight")), ("target", ("predefined", "automatic")), ("scope", ("inner", "all"))):
         if getattr(cls, field) not in allowed:
             raise ValueError(f"{cls.__name__}.{field} is {getattr(cls, field)!r}, not one of {', '.join(allowed)}")
+    if not isinstance(cls.name, str) or not NAME.fullmatch(cls.name):
+        raise ValueError(f"{cls.__name__}.name is {cls.name!r}; {NAMES}")
+    for field in ("version", "keep_at_least"):
+        if type(getattr(cls, field)) is not int or getattr(cls, field) < 0:
+            raise ValueError(f"{cls.__name__}.{field} is {getattr(cls, field)!r}, not a whole number")
 
 
 def first_sentence(value: Any) -> str:

@@ -34,7 +34,7 @@ def terminal(text: str) -> str:
     a\\x1b]0;title\\x07
     b
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t\u00a0" else _spelt(c) for c in text)
+    return "\n".join(line if line.isprintable() else "".join(map(_spelt, line)) for line in text.split("\n"))
 
 
 def markdown(text: Any, limit: int = 400) -> str:
@@ -87,4 +87,6 @@ def csv(text: Any, limit: int = 400) -> str:
 
 
 def _spelt(char: str) -> str:
+    if char.isprintable() or char in "\t\u00a0":
+        return char
     return char.encode("ascii", "backslashreplace").decode() if ord(char) > 127 else f"\\x{ord(char):02x}"

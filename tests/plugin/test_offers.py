@@ -46,6 +46,8 @@ class Anonymous:
     ("methods", None, "bench_methods returned NoneType, not a list"), ("methods", cls(), "returned type, not a list"), ("methods", [42], "int '42'"),
     ("methods", [cls()()], "no subclass"), ("methods", [cls(name="")], "Mine has no name"), ("methods", [cls(name="a b")], "'a b'"),
     ("methods", [cls(name="./x")], "'./x'"), ("methods", [cls(name="a:b")], "'a:b'"), ("methods", [cls(name=property(lambda self: "x"))], "property"),
+    ("methods", [cls(name="x" * 101)], "at most 100"), ("methods", [cls(name="\x1b[31mred")], r"'\x1b[31mred'"),
+    ("methods", [cls(version="1.2")], "version is '1.2'"), ("methods", [cls(keep_at_least=True)], "keep_at_least is True"),
     ("methods", [cls(select=...)], "does not define select"), ("methods", [cls(granularity="filter")], "granularity is 'filter'"),
     ("methods", [cls(target="user")], "target"), ("methods", [cls(scope="some")], "scope"), ("methods", [cls(dataclassed={})], "not frozen"),
     ("methods", [cls(__init__=lambda self, a=1: None)], "no dataclass"),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchbase.board import markdown
 from benchbase.board.document import to_json
+from benchbase.board.page.html import block, render
+from benchbase.board.reported import Cited
 from benchbase.board.table import Table, tables
 from benchbase.errors import BenchError
 
@@ -26,16 +28,16 @@ def load(leaderboard: str | Path, defaults: Mapping[str, Mapping[str, Any]] | No
     return tables(records, failures, repeats, defaults)
 
 
-def build(leaderboard: str | Path) -> list[Path]:
-    """Write README.md and index.json beside the records of a leaderboard; return where they are.
+def build(leaderboard: str | Path, cited: Mapping[str, Cited] | None = None) -> list[Path]:
+    """Write README.md, index.json and index.html beside the records of a leaderboard; return where they are.
 
-    Both are functions of the records alone, byte for byte. BenchError for a record that cannot be read or a folder that cannot be written:
-    nothing is half-written then.
+    They are functions of the records alone, byte for byte; the page also shows what `cited`, method -> its paper, has to say. BenchError for a
+    record that cannot be read or a folder that cannot be written: nothing is half-written then.
     """
     from benchbase.values.record import write_text
 
     folder = records_of(leaderboard)
-    texts = derived(*_read(folder))
+    texts = derived(*_read(folder), cited)
     for name, text in texts.items():
         write_text(folder.parent / name, text)
     return [folder.parent / name for name in texts]
@@ -52,11 +54,22 @@ def records_of(leaderboard: str | Path) -> Path:
     return folder
 
 
-def derived(records: Iterable[Record], repeats: Iterable[Record], failures: Iterable[Failure]) -> dict[str, str]:
+def derived(records: Iterable[Record], repeats: Iterable[Record], failures: Iterable[Failure],
+            cited: Mapping[str, Cited] | None = None) -> dict[str, str]:
     """File -> text of all that is derived from records, reproductions and failures, and stands beside them."""
     records, repeats, failures = list(records), list(repeats), list(failures)
     made = tables(records, failures, repeats)
-    return {"README.md": markdown.render(made), "index.json": index(made, records, repeats, failures)}
+    return {"README.md": markdown.render(made), "index.json": index(made, records, repeats, failures), "index.html": render(made, cited)}
+
+
+def as_derived(name: str, raw: bytes, text: str) -> bool:
+    """Whether a derived file says what the records give: `raw` is `text`, or of the page, whose looks and citations are not theirs, has its data."""
+    if name != "index.html":
+        return raw == text.encode()
+    try:
+        return block(raw.decode()) == block(text)
+    except (BenchError, UnicodeDecodeError):
+        return False
 
 
 def sorted_out(found: Iterable[Record]) -> tuple[list[Record], list[Record]]:

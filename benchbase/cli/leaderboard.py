@@ -2,11 +2,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import out, print_json, print_rich
+
+if TYPE_CHECKING:
+    from benchbase.board.reported import Cited
+    from benchbase.plugin.manager import Plugins
 
 
 @click.group("leaderboard", context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,16 +31,18 @@ def command() -> None:
 @json_option
 @traceback_option
 def build(folder: str, as_json: bool) -> None:
-    """Write the tables of all records in DIR (default: ./leaderboard): DIR/v1/README.md for people and
-    DIR/v1/index.json for programs. The same records give the same bytes.
+    """Write the tables of all records in DIR (default: ./leaderboard): DIR/v1/index.html, a page for browsers that needs
+    no network, DIR/v1/README.md for other readers and DIR/v1/index.json for programs. The same records give the same bytes;
+    the page also quotes the papers of the methods that are installed.
 
     \b
     Example:
       bench leaderboard build
     """
     from benchbase.board.build import build as write
+    from benchbase.plugin.manager import load_plugins
 
-    written = write(Path(folder))
+    written = write(Path(folder), cited(load_plugins()))
     if as_json:
         print_json({"written": [str(path) for path in written]})
         return
@@ -66,3 +73,10 @@ def show(folder: str, as_json: bool) -> None:
     from benchbase.board.text import render
 
     print_rich(render(tables))
+
+
+def cited(plugins: Plugins) -> dict[str, Cited]:
+    """Method -> its paper, and the numbers reported there."""
+    from benchbase.board.reported import Cited
+
+    return {offer.name: Cited(offer.paper or "", tuple(offer.value.reported)) for offer in plugins.offers("methods")}

@@ -29,17 +29,17 @@ def fill(folder, items=(*RECORDS, *FAILURES)):
 
 
 def derived(folder):
-    return {name: (folder / "v1" / name).read_bytes() for name in ("README.md", "index.json")}
+    return {name: (folder / "v1" / name).read_bytes() for name in ("README.md", "index.json", "index.html")}
 
 
-def test_writes_readme_and_index_beside_the_records(tmp_path):
+def test_writes_readme_index_and_page_beside_the_records(tmp_path):
     fill(tmp_path)
-    assert build(tmp_path) == [tmp_path / "v1" / "README.md", tmp_path / "v1" / "index.json"]
+    assert build(tmp_path) == [tmp_path / "v1" / name for name in ("README.md", "index.json", "index.html")]
     index = json.loads(derived(tmp_path)["index.json"])
     assert len(index["records"]) == len(RECORDS) and len(index["failures"]) == 2 and index["tables"] == to_json(tables(RECORDS, FAILURES))["tables"]
     for line in (*index["records"], *index["failures"]):
         assert (tmp_path / "v1" / line["folder"] / f"{line['key']}.json").is_file()
-    assert not [p for p in (tmp_path / "v1").iterdir() if p.name not in ("README.md", "index.json", "records")]
+    assert not [p for p in (tmp_path / "v1").iterdir() if p.name not in ("README.md", "index.json", "index.html", "records")]
 
 
 def test_links_of_the_readme_lead_somewhere(tmp_path):
@@ -108,6 +108,20 @@ def test_a_record_that_cannot_be_read_stops_the_build_and_is_named(tmp_path):
     with pytest.raises(BenchError, match=path.name):
         build(tmp_path)
     assert derived(tmp_path) == before
+
+
+def test_of_the_page_its_data_is_derived_and_the_rest_is_not():
+    from benchbase.board.build import as_derived
+    from benchbase.board.build import derived as texts
+    from benchbase.board.reported import Cited
+
+    made, cited = texts(RECORDS, [], []), texts(RECORDS, [], [], {"thinet": Cited("Luo, Wu, Lin. ThiNet. ICCV 2017")})
+    assert made["index.html"] != cited["index.html"] and as_derived("index.html", cited["index.html"].encode(), made["index.html"])
+    assert as_derived("README.md", cited["README.md"].encode(), made["README.md"])
+    page = made["index.html"].encode()
+    for other in (page.replace(b'"n":5', b'"n":6', 1), page.replace(b'id="data"', b'id="dota"'), page + page, b"\xff", b""):
+        assert not as_derived("index.html", other, made["index.html"])
+    assert not as_derived("README.md", made["README.md"].encode() + b" ", made["README.md"])
 
 
 def test_an_empty_leaderboard(tmp_path):

@@ -189,11 +189,12 @@ def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell
 
 
 def who_shares(bench: Bench, planner: Planner) -> Shared:
-    """Record key -> keys of the other records whose final training is the same stage, as far as it is known before running."""
+    """Record key -> keys of the other records whose final training is the same stage, as far as it is known before running: stages that wait
+    for a method's choice have stand-ins, which say nothing of who will share."""
     finals: dict[str, list[str]] = {}
     for cell in bench.cells:
         for outcome in foreseen_outcomes(cell, bench.machine, planner):
-            if not isinstance(outcome, tuple) and outcome.protocol.start != "inherited":
+            if not isinstance(outcome, tuple) and outcome.protocol.start != "inherited" and planner.entries[outcome.final.key].exact:
                 finals.setdefault(outcome.final.key, []).append(key_in(cell, outcome.protocol))
     return {key: sorted(set(keys) - {key}) for keys in finals.values() for key in keys if len(keys) > 1}
 

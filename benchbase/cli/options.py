@@ -1,6 +1,7 @@
 """Options that several verbs share, and what they mean: a Suite and Settings."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 from benchbase.errors import BenchError, unknown
 
 if TYPE_CHECKING:
+    from benchbase.flow.limits import Limits
     from benchbase.flow.settings import Settings
     from benchbase.plugin.manager import Plugins
     from benchbase.values.spec import Suite
@@ -64,6 +66,9 @@ run_options = group(
     click.option("--executor", metavar="NAME", help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
                  help="Cells at a time, each in a process of its own."),
+    click.option("--stage-timeout", metavar="2h", help="A stage that takes longer than this (90s, 9m, 1h30m) has failed. Cells run in worker processes."),
+    click.option("--stage-memory", metavar="4G",
+                 help="A stage that takes more memory than this (500M, 4G) has failed; that of a GPU is not counted. Cells run in worker processes."),
     leaderboard_option, folder_options,
     click.option("--rerun", type=click.Choice(["failed", "all"]), help="Do again what failed, or everything, though the store knows it."),
     json_option, quiet_option, traceback_option)
@@ -124,4 +129,23 @@ def settings_from(given: dict[str, Any], **more: Any) -> Settings:
 
     names = ("device", "precision", "threads", "jobs", "executor", "rerun")
     own = {name: given[name] or "" if name in ("executor", "rerun") else given[name] for name in names if name in given}
+    if given.get("stage_timeout") or given.get("stage_memory"):
+        own["limits"] = limits_from(given["stage_timeout"], given["stage_memory"])
     return settings(given.get("store"), given.get("data"), given.get("leaderboard"), **own, **more)
+
+
+def limits_from(timeout: str | None, memory: str | None) -> Limits:
+    """The Limits of a stage that the flags say. Raises BenchError for what is no time or no size."""
+    from benchbase.cli.signals import parse_duration
+    from benchbase.flow.limits import Limits
+
+    return Limits(parse_duration(timeout, "--stage-timeout") if timeout else 0.0, parse_size(memory) if memory else 0)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in "4G", "500M", "1.5g", "2GB", "2GiB"; powers of 1024. Raises BenchError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])(?:i?b)?", text.strip().lower())
+    size = int(float(match[1]) * 1024 ** (1 + "kmgt".index(match[2]))) if match else 0
+    if not size:
+        raise BenchError(f"--stage-memory {text!r} is no size", "write it like 500M or 4G")
+    return size

@@ -48,7 +48,14 @@ class Lines(Silent):
 
     def done(self, event: Event) -> None:
         if not event.cached:
-            err(f"[{time.monotonic() - self._started:7.1f} s] {line(event)}")
+            self._tell(line(event))
+
+    def running(self, stage: Running) -> None:
+        if stage.note:
+            self._tell(noted(stage))
+
+    def _tell(self, text: str) -> None:
+        err(f"[{time.monotonic() - self._started:7.1f} s] {text}")
 
 
 class Bars(Silent):
@@ -62,6 +69,8 @@ class Bars(Silent):
         if stage.done >= 1:
             self._end(stage.key)
             return
+        if stage.note:
+            self._print(noted(stage))
         if stage.key not in self._tasks:
             self._tasks[stage.key] = self._bars.add_task(terminal(f"{stage.kind:8}{stage.label}"), total=1.0)
         self._bars.update(self._tasks[stage.key], completed=stage.done)
@@ -69,7 +78,10 @@ class Bars(Silent):
     def done(self, event: Event) -> None:
         self._end(event.key)
         if not event.cached:
-            self._bars.console.print(terminal(line(event)), markup=False, highlight=False, soft_wrap=True)
+            self._print(line(event))
+
+    def _print(self, text: str) -> None:
+        self._bars.console.print(terminal(text), markup=False, highlight=False, soft_wrap=True)
 
     def _end(self, key: str) -> None:
         if key in self._tasks:
@@ -79,6 +91,11 @@ class Bars(Silent):
 def line(event: Event) -> str:
     """What a finished stage was, and how long it took."""
     return f"{event.kind:8}{event.label}: {seconds_text(event.seconds)}"
+
+
+def noted(stage: Running) -> str:
+    """What there is to be told of a stage under way."""
+    return f"{stage.kind:8}{stage.label}: {stage.note}"
 
 
 @contextmanager

@@ -43,13 +43,13 @@ def limited(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def parse_duration(text: str) -> float:
-    """Seconds in "90", "90s", "9m", "1h30m". Raises BenchError for anything else."""
+def parse_duration(text: str, what: str = "time limit") -> float:
+    """Seconds in "90", "90s", "9m", "1h30m". Raises BenchError for anything else. what: the error's name of it."""
     parts = re.fullmatch(r"(?:\d+(?:\.\d+)?[smhd]?)+", text.strip().lower())
     pairs = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.lower()) if parts else []
     seconds = sum(float(number) * UNITS[unit] for number, unit in pairs)
     if not seconds or (len(pairs) > 1 and any(unit == "" for _, unit in pairs)):
-        raise BenchError(f"time limit {text!r} is not a time", "write it like 90s, 9m or 1h30m")
+        raise BenchError(f"{what} {text!r} is not a time", "write it like 90s, 9m or 1h30m")
     return seconds
 
 

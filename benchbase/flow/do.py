@@ -1,6 +1,7 @@
 """`do`: the stage's result out of the store, or the stage run. Experiments are written in terms of it and know neither."""
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from collections.abc import Callable
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
-from benchbase.flow.store import Done, Store, write_stage
+from benchbase.flow.course import Course
+from benchbase.flow.limits import Limits
+from benchbase.flow.store import NO_ROOM, Done, Store, write_stage
+from benchbase.flow.workers import last_words
 from benchbase.values.digest import canonical, digest
 
-REMEMBERED = ("diverged", "method_error", "not_applicable")  # failures that the same inputs bring again
+LASTING = ("diverged", "method_error", "not_applicable")  # failures that the same inputs bring again
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Running:
-    """A stage under way. done: how much of it is behind, from 0 to 1."""
+    """A stage under way. done: how much of it is behind, from 0 to 1.  note: something to be told of it, a line."""
 
     kind: str
     key: str
     label: str
     done: float = 0.0
+    note: str = ""
 
 
 def identity(value: Any) -> Any:
@@ -72,7 +77,7 @@ class Do:
     stage begins to run, and whenever it has come further.
     rerun: "" (keep everything), "failed" (stages that failed before this sweep are tried again) or "all" (stages that this sweep has
     not run itself run again).  sweep: what this sweep is called in the stages that it runs, the same in all its processes: a stage
-    that several cells share is rerun once.
+    that several cells share is rerun once.  limits: of a stage, in a process of its own.
     """
 
     store: Store
@@ -81,6 +86,7 @@ class Do:
     watch: Callable[[Running], None] = lambda running: None
     rerun: str = ""
     sweep: str = ""
+    limits: Limits = Limits()
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Done:
         key = key_of(stage, inputs)
@@ -106,28 +112,47 @@ class Do:
         known = self.store.failure(key)
         if known is None or (self.rerun and known.get("sweep") != self.sweep):
             return None
+        limit = known.get("limit", 0)
+        if limit and not 0 < self.limits.of(known.get("kind", "")) <= limit:  # it may take more now
+            return None
         return BenchError(*(str(known.get(name, "")) for name in ("what", "todo", "kind", "where")))
 
     def _run(self, stage: Stage, key: str, inputs: dict[str, Any], label: str) -> Done:
         if failure := self.failure(key):
             raise failure
-        self.watch(Running(stage.kind, key, label))
-        tools = replace(self.tools, tick=lambda part: self.watch(Running(stage.kind, key, label, part)))
+        under_way = Running(stage.kind, key, label)
+        self.watch(under_way)
+        course = Course(lambda part: self.watch(replace(under_way, done=part)), lambda text: self.watch(replace(under_way, note=text)),
+                        self.store.checkpoint(key), key, self.sweep, self.rerun == "all")
         try:
             with self.store.writing(key) as folder:
                 started = time.perf_counter()
-                made, info = attempt(stage, tools, folder, inputs)
-                write_stage(folder, Done(key, stage.kind, made, info, folder, time.perf_counter() - started, self.sweep))
+                with self.limits.within(stage.kind, last_words()):
+                    made, info = attempt(stage, replace(self.tools, course=course), folder, inputs)
+                seconds = max(time.perf_counter() - started, info.get("seconds", 0.0))  # the parts before an interruption too
+                write_stage(folder, Done(key, stage.kind, made, info, folder, seconds, self.sweep))
+            self.store.forget(key)
         except BenchError as error:
-            if error.kind in REMEMBERED:
-                self.store.fail(key, {"kind": error.kind, "what": error.what, "todo": error.todo, "where": error.where, "sweep": self.sweep})
+            self._remember(key, error)
             raise
         finally:
-            self.watch(Running(stage.kind, key, label, 1.0))
+            self.watch(replace(under_way, done=1.0))
         done = self.store.get(key)
         if done is None:
             raise BenchError("a stage just written cannot be read back", f"check the disk of {self.store.root}", "infra_error")
         return done
+
+    def _remember(self, key: str, error: BenchError) -> None:
+        """Write down a failure that the same inputs, or the same limit, bring again. Raises what is no failure of the stage: a full disk."""
+        cause = error.__cause__
+        if error.kind == "infra_error" and isinstance(cause, OSError) and cause.errno in NO_ROOM:
+            raise self.store.unwritable(cause) from cause
+        limit = self.limits.of(error.kind)
+        if error.kind in LASTING or limit:
+            self.store.fail(key, {"kind": error.kind, "what": error.what, "todo": error.todo, "where": error.where, "sweep": self.sweep,
+                                  "limit": limit})
+        if error.kind in LASTING:
+            self.store.forget(key)
 
 
 def attempt(stage: Stage, tools: Any, folder: Path, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -146,15 +171,22 @@ def attempt(stage: Stage, tools: Any, folder: Path, inputs: dict[str, Any]) -> t
 
 
 def as_failure(error: Exception, what: str) -> BenchError:
-    """`error`, raised in a stage (by its kind) or another part of a cell, as a BenchError whose kind says who failed: the method or
-    protocol, the harness or machine, or the memory."""
+    """`error`, raised in a stage (by its kind) or another part of a cell, as a BenchError whose kind says who failed: a method or a
+    protocol where its code was called, the memory, else the harness or the machine, which may do better another time."""
+    if out_of_memory(error) or out_of_memory(error.__cause__):
+        return BenchError(f"out of memory: {what}", "use a smaller batch, or a device with more memory", "oom", tail(error.__cause__ or error))
     if isinstance(error, BenchError):
         return error
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return BenchError(f"out of memory: {what}", "use a smaller batch, or a device with more memory", "oom")
     text = str(error).splitlines()[0] if str(error) else ""
-    kind = "method_error" if what.split()[0] in ("resolve", "prune", "gauge", "method", "protocol") else "infra_error"
+    kind = "method_error" if what.split()[0] in ("method", "protocol", "metric") else "infra_error"
     return BenchError(f"{what} failed: {type(error).__name__}: {text}"[:500], "its record in failed/ says where", kind, tail(error))
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an allocation failed: Python's, numpy's, or torch's on a device or on the processor."""
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return True
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 
 
 def tail(error: BaseException, lines: int = 3) -> str:

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchbase.errors import BenchError
+from benchbase.flow.workers import Worker, one_thread, waited
 from benchbase.plugin.hookspecs import hookimpl
 
 Work = Callable[[int], Any]
+GRACE = 20.0  # seconds that interrupted workers have for their checkpoints: a scheduler's kill follows after 30
 
 
 class Serial:
@@ -34,91 +34,70 @@ class Processes:
     in_process = False
 
     def run(self, make: Callable[[], Work], count: int, jobs: int) -> Iterator[tuple[int, Any]]:
-        """Yield (index, work(index)) as cells finish; for a cell whose worker died, (index, BenchError).
+        """Yield (index, work(index)) as cells finish; for a cell whose worker died, (index, BenchError), and another worker takes its place.
 
-        A dying worker takes its pool with it. The cells that were running then run once more, each in a pool of its own, so that
-        only the one that kills its worker fails; the others go on side by side.
+        A cell whose worker was killed from outside (kill -9: by whoever runs short of memory, as a rule) runs once more, when all others
+        are done. KeyboardInterrupt ends the workers: each is told, may keep how far it has come, and is killed after `GRACE` seconds, or
+        at the second interrupt. What interrupted cells have to report are then further arguments of the KeyboardInterrupt.
         """
-        left = deque(range(count))
+        left, again, workers = deque(range(count)), set[int](), list[Worker]()
         with one_thread():
-            while left:
-                suspects = yield from _pool(make, left, jobs)
-                for index in suspects:
-                    dead = yield from _pool(make, deque([index]), 1)
-                    if dead:
-                        yield index, BenchError("the worker process died", "the system's log says more: out of memory, or a crash in native code",
-                                                "infra_error")
+            try:
+                while left or any(worker.busy for worker in workers):
+                    self._occupy(workers, make, left, jobs)
+                    for worker in waited(workers):
+                        index, (how, what) = worker.index, worker.answer()
+                        if how == "done":
+                            yield index, what
+                        elif how == "failed":
+                            raise what
+                        elif how == "stopped":  # by someone else than this process, which may be next
+                            raise KeyboardInterrupt("SIGTERM", *filter(None, [what]))
+                        elif worker.killed and index not in again:
+                            again.add(index)
+                            left.append(index)
+                        else:
+                            yield index, worker.failure()
+                    workers = parted(workers)
+                for worker in workers:
+                    worker.dismiss()
+            except KeyboardInterrupt as stop:
+                raise KeyboardInterrupt(*stop.args, *stopped(workers)) from None
+            finally:
+                stopped(workers)
+                for worker in workers:
+                    worker.end()
+
+    @staticmethod
+    def _occupy(workers: list[Worker], make: Callable[[], Work], left: deque[int], jobs: int) -> None:
+        """Give idle workers, and new ones, what is left to do: never more at a time than there are workers."""
+        idle = [worker for worker in workers if not worker.busy]
+        while left and (idle or len(workers) < jobs):
+            if not idle:
+                workers.append(Worker(make))
+                idle.append(workers[-1])
+            idle.pop().give(left[0])
+            left.popleft()
 
 
-def _pool(make: Callable[[], Work], left: deque[int], jobs: int) -> Generator[tuple[int, Any], None, list[int]]:
-    """Take indices off `left`, never more at a time than there are workers; returns those under way when a worker died."""
-    import multiprocessing
-    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-    from concurrent.futures.process import BrokenProcessPool
+def parted(workers: list[Worker]) -> list[Worker]:
+    """Those that live; the dead are taken leave of."""
+    for worker in (dead := [worker for worker in workers if not worker.alive and not worker.busy]):
+        worker.end()
+    return [worker for worker in workers if worker not in dead]
 
-    pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,))
-    running: dict[Any, int] = {}
+
+def stopped(workers: list[Worker]) -> list[Any]:
+    """Interrupt those at work; what their cells report, as far as they came. None of them is waited for again."""
+    busy = [worker for worker in workers if worker.busy]
+    for worker in busy:
+        worker.interrupt()
     try:
-        while left or running:
-            while left and len(running) < jobs:
-                index = left[0]
-                with uninterrupted():
-                    running[pool.submit(_work, index)] = index
-                left.popleft()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                result = future.result()
-                yield running.pop(future), result
-        return []
-    except BrokenProcessPool:
-        return sorted(running.values())
+        answers = [worker.answer() for worker in waited(busy, GRACE)]
+        return [what for how, what in answers if how in ("done", "stopped") and what is not None]
     finally:
-        workers = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers if running else ():  # interrupted, or one of them died: the others must not go on unheard
-            worker.terminate()
-
-
-WORKER: dict[str, Any] = {}  # of a worker process: `make`, put there by the pool's initializer, and the work that it made
-
-
-def _start(make: Callable[[], Work]) -> None:
-    WORKER["make"] = make
-
-
-def _work(index: int) -> Any:
-    if "work" not in WORKER:  # here, not in the initializer: what it raises comes back as what it is
-        WORKER["work"] = WORKER["make"]()
-    return WORKER["work"](index)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Processes started in this block never see Ctrl-C: it is for the one that started them, which ends them. It waits for the block's end."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class one_thread:
-    """Environment of the workers: one thread that does not spin while it waits (spinning beside a busy process costs up to 70x)."""
-
-    NAMES = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self.NAMES}
-        os.environ.update(self.NAMES)
-
-    def __exit__(self, *error: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for worker in busy:
+            worker.index = None
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Event, Running, as_failure
 from benchbase.flow.executors import Processes
 from benchbase.flow.experiment import Failed, experiment
+from benchbase.flow.limits import Limits
 from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
 from benchbase.flow.relay import Sender, relay
 from benchbase.flow.rows import failure_of, key_in, record_of
@@ -131,7 +132,7 @@ def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None,
     plugins = plugins or load_plugins()
     machine = machine_of(settings.device, settings.precision, settings.threads)
     tools = Tools(plugins, machine, settings.data)
-    do = Do(Store(settings.store), tools, observe, watch, settings.rerun, sweep or uuid.uuid4().hex)
+    do = Do(Store(settings.store), tools, observe, watch, settings.rerun, sweep or uuid.uuid4().hex, settings.limits if sweep else Limits())
     return Bench(cells_of(suite, plugins, tools), machine, do, settings.leaderboard)
 
 
@@ -150,7 +151,12 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     """
     started = time.perf_counter()
     plugins = plugins or load_plugins()
-    executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 else "serial"))
+    executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 or settings.limits else "serial"))
+    if settings.limits:
+        settings.limits.check()
+        if getattr(executor, "in_process", False):
+            raise BenchError(f"the executor {executor.name} runs stages in this process, where they cannot be limited",
+                             "leave --stage-timeout and --stage-memory out, or use --executor processes")
 
     def tell(item: Event | Running) -> None:
         if isinstance(item, Running):

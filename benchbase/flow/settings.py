@@ -5,10 +5,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchbase.flow.limits import Limits
+
 
 @dataclass(frozen=True)
 class Settings:
-    """Folders, device and scheduling. device: "auto", "cpu", "cuda" or "cuda:i".  jobs: worker processes.  rerun: "", "failed", "all"."""
+    """Folders, device and scheduling. device: "auto", "cpu", "cuda" or "cuda:i".  jobs: worker processes.  rerun: "", "failed", "all".
+    limits: of a stage; with some, cells run in worker processes."""
 
     store: Path
     data: Path
@@ -19,6 +22,7 @@ class Settings:
     jobs: int = 1
     executor: str = ""
     rerun: str = ""
+    limits: Limits = Limits()
 
 
 def settings_of(store: str | None = None, data: str | None = None, leaderboard: str | None = None, **rest: object) -> Settings:

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchbase.errors import BenchError
 from benchbase.flow.cells import DataRef, Identified
-from benchbase.flow.do import Stage
+from benchbase.flow.do import Stage, as_failure
 from benchbase.flow.environment import made_with
 from benchbase.flow.store import Done
 from benchbase.flow.tools import Tools
@@ -68,27 +68,48 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
 
     Fresh weights come from hash(seed, "init") for the dense network and from hash(seed, "scratch", architecture) for a pruned one:
     a scratch network never draws from the base's stream (gate 11).  code: as in `_resolve`.  since, until: the epochs of the recipe
-    that are trained, where not all.
+    that are trained, where not all.  It goes on from the checkpoint that an interrupted run has left, to the same bits.
     """
+    from benchbase.flow.checkpoint import Keeper
     from benchbase.nets.folder import save_tensors
     from benchbase.training.loop import Checkpoints, train_
     from benchbase.training.seeds import Seeds
+    from benchbase.training.state import DAMAGED
 
     loaded = tools.data(data.dataset)
     machine.prepare()
-    kept, guessed = tools.tensors(masks.path) if masks else None, ()
-    if start is not None:
-        model = tools.load(architecture, start.folder / WEIGHTS)
-    else:
-        init = initial(architecture, seed) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
-        model, guessed = tools.fresh(architecture, init, kept)
-    span = range(since, recipe.epochs if until is None else until)
-    done = train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value, masks=kept,
-                  checkpoints=Checkpoints(lambda epoch, take: tools.tick((epoch + 1 - since) / len(span))),
-                  net=callback and live(tools, architecture, model, recipe.epochs * loaded.steps(recipe.batch_size), seed), span=span)
+    kept = tools.tensors(masks.path) if masks else None
+    span, steps = range(since, recipe.epochs if until is None else until), recipe.epochs * loaded.steps(recipe.batch_size)
+    keeper = Keeper(tools.course, made_with(machine))
+
+    def after(epoch: int, take: Any) -> None:
+        tools.course.tick((epoch + 1 - since) / len(span))
+        keeper.after_epoch(epoch, take)
+
+    def trained(state: Any) -> tuple[Any, Any, Any]:
+        model, guessed = begun(tools, architecture, seed, start, kept)
+        net = callback and live(tools, architecture, model, steps, seed)
+        return model, guessed, train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value,
+                                      masks=kept, checkpoints=Checkpoints(after, state), net=net, span=span)
+
+    with keeper:
+        try:
+            model, guessed, done = trained(keeper.found())
+        except BenchError as error:
+            if error.kind != DAMAGED:
+                raise
+            keeper.set_aside(error.what)
+            model, guessed, done = trained(None)
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
-    return made, {"epochs": len(span), "images": done.images, "seconds": round(done.seconds, 3), "memory_format": done.memory_format,
-                  "guessed": list(guessed), **made_with(machine)}
+    return made, {"epochs": len(span), "images": len(span) * loaded.count("train"), "seconds": round(keeper.seconds + done.seconds, 3),
+                  "memory_format": done.memory_format, "guessed": list(guessed), **keeper.made}
+
+
+def begun(tools: Tools, architecture: Architecture, seed: int, start: Done | None, masks: Any) -> tuple[Any, Any]:
+    """The network that a training starts with, and the names of weights whose initialiser is not known."""
+    if start is not None:
+        return tools.load(architecture, start.folder / WEIGHTS), ()
+    return tools.fresh(architecture, initial(architecture, seed) if architecture.dense else seed_of(seed, "scratch", architecture.digest), masks)
 
 
 def initial(architecture: Architecture, seed: int) -> int:
@@ -174,7 +195,11 @@ def _gauge(tools: Tools, folder: Path, *, metric: Identified, architecture: Arch
     machine.prepare()
     model, base = (tools.load(a, w.folder / WEIGHTS).to(machine.device).eval() for a, w in ((architecture, weights), (dense, plain)))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        value = metric.value.measure(model, Trial(base, tools.data(data.dataset)))
+        loaded = tools.data(data.dataset)
+        try:
+            value = metric.value.measure(model, Trial(base, loaded))
+        except Exception as error:
+            raise as_failure(error, f"metric {metric.value.name}") from error
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BenchError(f"it measured {value!r}, which is no finite number", "this is an error of the metric: tell its author", "method_error")
     return digest(float(value)), {"value": float(value)}

@@ -1,6 +1,7 @@
 """The store: finished stages by content key, each whole or absent, each run once."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from benchbase.errors import BenchError
 
 STAGE = "stage.json"
 FAILED = "failed.json"
+CHECKPOINT = "checkpoint.json"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what no other cell of a sweep would get around
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Done:
 
 @dataclass(frozen=True)
 class Store:
-    """Folders by key under `root`: ab/abcdef.../{stage.json, weights.safetensors, ...}, or {failed.json} where a stage always fails."""
+    """Folders by key under `root`: ab/abcdef.../{stage.json, weights.safetensors, ...}, or {failed.json} where a stage always fails;
+    locks/<key>.lock; checkpoints/<key>/ of trainings that are not done."""
 
     root: Path
 
@@ -103,16 +107,31 @@ class Store:
         with self.writing(key) as aside:
             (aside / FAILED).write_text(json.dumps(failure, sort_keys=True), encoding="utf-8")
 
+    def checkpoint(self, key: str) -> Path:
+        """The folder where the stage of this key may keep how far it has come. It is there only while the stage is not done."""
+        return self.root / "checkpoints" / key
+
+    def forget(self, key: str) -> None:
+        """Remove the checkpoint of `key`, whole before its parts. Call it under the key's lock."""
+        folder = self.checkpoint(key)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def unwritable(self, error: OSError) -> BenchError:
+        """The error of a store that takes nothing more: it ends a sweep."""
+        return BenchError(f"cannot write to the store: {error.strerror or error}",
+                          f"{self.root} must be writable and have room; or name another with --store")
+
     def _put(self, aside: Path, folder: Path) -> None:
         """Give a filled folder its name, once all of it is on the disk. What had the name before goes away."""
         for path in sorted(p for p in aside.rglob("*") if p.is_file()):
-            _sync(path)
-        _sync(aside)
+            sync(path)
+        sync(aside)
         old = self._aside(folder.name)
         if folder.exists():
             os.rename(folder, old)
         os.rename(aside, folder)
-        _sync(folder.parent)
+        sync(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
 
     def _aside(self, key: str) -> Path:
@@ -123,8 +142,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            raise BenchError(f"cannot write to the store: {error.strerror or error}",
-                             f"{self.root} must be writable and have room; or name another with --store") from None
+            raise self.unwritable(error) from None
 
 
 def write_stage(folder: Path, done: Done) -> None:
@@ -134,7 +152,8 @@ def write_stage(folder: Path, done: Done) -> None:
     (folder / STAGE).write_text(json.dumps(data, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """What a file or folder holds is on the disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

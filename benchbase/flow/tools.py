@@ -1,14 +1,15 @@
 """What stages need of the world: models by name, data sets loaded once, tensors read from files."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
 from benchbase.flow.cells import source_digest
+from benchbase.flow.course import Course
 from benchbase.plugin.manager import Plugins
+from benchbase.plugin.opening import opened
 from benchbase.values.architecture import Architecture
 from benchbase.values.digest import digest
 
@@ -16,14 +17,14 @@ from benchbase.values.digest import digest
 @dataclass(frozen=True)
 class Tools:
     """plugins: where names are looked up.  machine: device, precision, threads.  data_root: the folder of downloaded data.
-    tick: called by a stage with the part of it that is behind, from 0 to 1."""
+    course: the stage that uses them, under way."""
 
     plugins: Plugins
     machine: Any
     data_root: Path
     loaded: dict[Any, Any] = field(default_factory=dict)
     traces: dict[str, Any] = field(default_factory=dict)
-    tick: Callable[[float], None] = lambda part: None
+    course: Course = Course()
 
     def data(self, dataset: Any) -> Any:
         """The data set's tensors on the device, read once a process."""
@@ -34,7 +35,7 @@ class Tools:
 
     def open(self, architecture: Architecture) -> Any:
         """The dense network of `architecture`, by name."""
-        return self.plugins.model(architecture.model)(architecture.num_classes, in_channels=architecture.shape[0])
+        return opened(self.plugins.model(architecture.model), architecture.num_classes, architecture.shape)
 
     def code(self, architecture: Architecture) -> str:
         """Digest of the source files of the dense network's builder and classes where those are edited in place, "" else.

@@ -54,11 +54,22 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
     if method.target != "predefined" or method.granularity != "channel":
         return Foreseen(budget, None, {}, dense, None)
     net = Net(private_copy(model), trace, torch.Generator().manual_seed(0), groups)
-    fitted = resolve(method.fit(net, budget), trace, model, scope, method.keep_at_least)
+    fitted = resolve(fit(method, net, budget), trace, model, scope, method.keep_at_least)
     macs, params = size(trace, model, groups, fitted.widths, fitted.reads)
     check_share(budget, 1 - (macs / dense.macs if budget.macs is not None else params / dense.params))
     cut = shapes(model, groups, fitted.widths, fitted.reads)
     return Foreseen(fitted, changed(model, cut), fitted.widths, dense, Cost(params, macs, params, macs))
+
+
+def fit(method: Any, net: Net, budget: Budget) -> Budget:
+    """What the method makes of the budget. Whatever else than a BenchError it raises is its failure, kind "method_error"."""
+    try:
+        return method.fit(net, budget)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise BenchError(f"{method.name}: fit: {type(error).__name__}: {error}"[:500], "this is an error of the method: tell its author",
+                         "method_error") from error
 
 
 def named_blocks(model: nn.Module, method: Any, budget: Budget) -> tuple[str, ...]:

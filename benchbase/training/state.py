@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from benchbase.errors import BenchError
 
 
+DAMAGED = "damaged"  # kind of the error of a checkpoint that cannot be used: whoever has one trains anew
+
+
 @dataclass(frozen=True)
 class State:
     """epoch: epochs done.  tensors: "model/<name>", "momentum/<parameter>" and "callback/<path>", copies on the CPU, for safetensors.
@@ -33,7 +36,7 @@ def state_of(epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, cal
 
 
 def restore_(state: State, model: nn.Module, optimiser: torch.optim.Optimizer, callbacks: Any) -> None:
-    """Put `state` back. Raises BenchError where it belongs to another network."""
+    """Put `state` back. Raises BenchError, kind DAMAGED, where it belongs to another network, or a callback does not take it back."""
     kept = {k.removeprefix("model/"): v for k, v in state.tensors.items() if k.startswith("model/")}
     parameters = dict(model.named_parameters())
     momenta = {k.removeprefix("momentum/"): v for k, v in state.tensors.items() if k.startswith("momentum/")}
@@ -42,9 +45,12 @@ def restore_(state: State, model: nn.Module, optimiser: torch.optim.Optimizer, c
         for name, momentum in momenta.items():
             # the layout of the parameter, so that the optimiser computes as if never interrupted
             optimiser.state[parameters[name]]["momentum_buffer"] = torch.empty_like(parameters[name]).copy_(momentum)
-        callbacks.load(_given(state.plain, state.tensors))
     except (RuntimeError, KeyError) as error:
-        raise BenchError(f"a checkpoint of another network: {str(error).splitlines()[0]}", "start this training anew") from None
+        raise BenchError(f"a checkpoint of another network: {str(error).splitlines()[0]}", "start this training anew", DAMAGED) from None
+    try:
+        callbacks.load(_given(state.plain, state.tensors))
+    except Exception as error:
+        raise BenchError(f"the callback's load fails on it: {type(error).__name__}: {error}"[:300], "start this training anew", DAMAGED) from error
 
 
 def _taken(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -1,15 +1,17 @@
 """`do`: run once, remembered, run again when asked, and only then."""
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from benchbase.errors import BenchError
+from benchbase.flow.course import Course
 from benchbase.flow.do import Do, Event, Running, Stage, as_failure, key_of
+from benchbase.flow.limits import Limits
 from benchbase.flow.store import Done, Store
 from benchbase.values.recipe import Recipe
 
@@ -19,12 +21,12 @@ class Toys:
     """What toy stages need of the world."""
 
     ran: list
-    tick: Callable[[float], None] = lambda part: None
+    course: Course = Course()
 
 
 def double(tools, folder, *, x, **rest):
     tools.ran.append(x)
-    tools.tick(0.5)
+    tools.course.tick(0.5)
     (folder / "result").write_text(str(2 * x))
     return f"digest of {2 * x}", {"value": 2 * x}
 
@@ -93,10 +95,10 @@ def test_a_stage_enters_by_the_digest_of_what_it_made(tmp_path):
 
 
 @pytest.mark.parametrize(("error", "stage", "kind"), [
-    (RuntimeError("boom"), "prune", "method_error"), (RuntimeError("boom"), "resolve", "method_error"),
-    (RuntimeError("boom"), "train", "infra_error"),
+    (RuntimeError("boom"), "prune", "infra_error"), (RuntimeError("boom"), "resolve", "infra_error"), (RuntimeError("boom"), "train", "infra_error"),
     (RuntimeError("boom"), "measure", "infra_error"), (MemoryError(), "train", "oom"), (BenchError("nan", kind="diverged"), "train", "diverged"),
-    (BenchError("odd tensors"), "train", "infra_error"), (OSError(28, "No space left on device"), "train", "infra_error")])
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "prune", "oom"),
+    (BenchError("odd tensors"), "train", "infra_error"), (OSError(5, "Input/output error"), "train", "infra_error")])
 def test_who_failed(do, error, stage, kind):
     failed = failing(do, error, stage)
     assert failed.kind == kind and failed.where and "/" not in failed.where and "test_do.py" in failed.where
@@ -105,6 +107,27 @@ def test_who_failed(do, error, stage, kind):
 
 def test_a_cheap_stage_judges_the_user(do):
     assert failing(do, BenchError("no such group"), "resolve", cheap=True).kind == "usage"
+
+
+@pytest.mark.parametrize("what, kind", [("method l1-norm", "method_error"), ("protocol finetune", "method_error"), ("metric agreement", "method_error"),
+                                        ("experiment", "infra_error")])
+def test_whose_code_was_called(what, kind):
+    assert as_failure(KeyError("x"), what).kind == kind
+
+
+def test_memory_that_a_method_lacked_is_no_fault_of_the_method():
+    try:
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise BenchError("greedy: MemoryError", kind="method_error") from error
+    except BenchError as error:
+        assert as_failure(error, "prune").kind == "oom"
+
+
+def test_a_full_disk_is_the_store_s_and_ends_the_sweep(do):
+    error = failing(do, OSError(28, "No space left on device"), "prune")
+    assert (error.kind, error.what) == ("usage", "cannot write to the store: No space left on device") and str(do.store.root) in error.todo
 
 
 def test_torch_says_out_of_memory_its_own_way():
@@ -192,3 +215,31 @@ def test_processes_that_ask_at_once_run_it_once(tmp_path):
         process.join(60)
         assert process.exitcode == 0
     assert (tmp_path / "log").read_text() == "ran\n"
+
+
+def test_what_ran_into_a_limit_is_tried_again_with_a_higher_one(do, toys):
+    late, short = BenchError("too long", kind="timeout"), replace(do, limits=Limits(10))
+    failing(short, late)
+    failing(short, late)
+    failing(replace(do, limits=Limits(5)), late)
+    assert len(toys.ran) == 1
+    for limits in (Limits(20), Limits(), Limits(0, 1 << 30)):
+        failing(replace(do, limits=limits), late)
+    assert len(toys.ran) == 4
+
+
+def test_checkpoints_live_as_long_as_there_is_something_to_go_on_from(do):
+    def run(error=None):
+        def work(tools, folder, *, x):
+            tools.course.folder.mkdir(parents=True, exist_ok=True)
+            (tools.course.folder / "checkpoint.json").write_text("{}")
+            if error:
+                raise error
+            return "d", {}
+        with contextlib.suppress(BenchError):
+            do(Stage("train", 1, work), x=1)
+        return do.store.checkpoint(key_of(DOUBLE, {"x": 1})).exists()
+    assert run(BenchError("late", kind="timeout")) and run(RuntimeError("odd")) and run(MemoryError())
+    assert not run(BenchError("nan", kind="diverged"))
+    do = replace(do, rerun="failed", sweep="s2")
+    assert not run()

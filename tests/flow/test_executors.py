@@ -1,23 +1,27 @@
 """Executors: every cell once, and only the cell that kills its worker fails."""
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchbase.errors import BenchError
-from benchbase.flow.executors import Processes, Serial, bench_executors, one_thread
+from benchbase.flow.executors import Processes, Serial, bench_executors
+from benchbase.flow.workers import one_thread
 
 
 def square() -> object:
     return lambda index: index * index
 
 
-def logged(folder: str, killer: int = -1) -> object:
+def logged(folder: str, killer: int = -1, way: str = "") -> object:
     """Writes down who ran what; cell `killer` takes its process with it."""
     Path(folder, f"made-{os.getpid()}").touch()
 
@@ -25,7 +29,7 @@ def logged(folder: str, killer: int = -1) -> object:
         with Path(folder, "log").open("a") as log:
             log.write(f"{index}\n")
         if index == killer:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(7) if way == "exit" else os.kill(os.getpid(), getattr(signal, way))
         time.sleep(0.05)
         return os.getpid(), {name: os.environ.get(name) for name in one_thread.NAMES}
     return work
@@ -40,6 +44,37 @@ def stubborn(folder: str) -> object:
         Path(folder, f"pid-{os.getpid()}").touch()
         time.sleep(0.1 if index == 0 else 60)
     return work
+
+
+def listening(folder: str) -> object:
+    def work(index: int) -> None:
+        Path(folder, f"begun-{index}").touch()
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt as stop:
+            Path(folder, f"left-{index}").touch()
+            raise KeyboardInterrupt(str(stop), ("came", index)) from None
+    return work
+
+
+def stopping() -> object:
+    def work(index: int) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(str(stop), ("came", index)) from None
+    return work
+
+
+def sweep_of_listeners(folder: str) -> None:
+    list(Processes().run(partial(listening, folder), 2, 2))
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_serial_runs_in_order_here():
@@ -61,14 +96,50 @@ def test_processes_run_every_cell_once_in_few_workers_of_one_thread(tmp_path, mo
     assert os.environ["OMP_NUM_THREADS"] == "7" and "OMP_WAIT_POLICY" not in os.environ
 
 
-@pytest.mark.parametrize("killer", [0, 2])
-def test_only_the_cell_that_kills_its_worker_fails(tmp_path, killer):
-    done = dict(Processes().run(partial(logged, str(tmp_path), killer), 5, 2))
+@pytest.mark.parametrize(("way", "tries", "kind", "words"), [
+    ("SIGKILL", 2, "infra_error", "SIGKILL"), ("SIGSEGV", 1, "infra_error", "SIGSEGV"), ("exit", 1, "infra_error", "exit code 7")])
+def test_only_the_cell_that_kills_its_worker_fails(tmp_path, way, tries, kind, words):
+    """One killed from outside runs once more; the last words of one that crashed say where."""
+    done = dict(Processes().run(partial(logged, str(tmp_path), 1, way), 5, 2))
     assert sorted(done) == list(range(5))
-    failed = {index: result for index, result in done.items() if isinstance(result, BenchError)}
-    assert list(failed) == [killer] and failed[killer].kind == "infra_error" and "died" in failed[killer].what
+    [(index, failed)] = [(index, result) for index, result in done.items() if isinstance(result, BenchError)]
+    assert (index, failed.kind) == (1, kind) and words in failed.what and ("test_executors.py" in failed.where) == (way == "SIGSEGV")
+    assert "/" not in failed.where
     runs = (tmp_path / "log").read_text().split()
-    assert runs.count(str(killer)) == 2 and all(1 <= runs.count(str(i)) <= 2 for i in range(5))
+    assert [runs.count(str(i)) for i in range(5)] == [1, tries, 1, 1, 1]
+
+
+def test_no_worker_outlives_a_sweep(tmp_path):
+    list(Processes().run(partial(logged, str(tmp_path)), 3, 2))
+    assert not any(Path(f"/proc/{p.name.partition('-')[2]}").exists() for p in tmp_path.glob("made-*"))
+
+
+def test_an_interrupt_lets_each_cell_say_how_far_it_came(tmp_path):
+    """Workers are told once; what interrupted cells report comes with the interrupt."""
+    def interrupt() -> None:
+        until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt) as stop:
+        list(Processes().run(partial(listening, str(tmp_path)), 4, 2))
+    assert sorted(stop.value.args) == [("came", 0), ("came", 1)] and sorted(p.name for p in tmp_path.iterdir()) == ["begun-0", "begun-1", "left-0", "left-1"]
+
+
+def test_a_worker_that_stops_by_itself_ends_the_sweep():
+    """As one does that a scheduler tells to stop, before this process is told."""
+    with pytest.raises(KeyboardInterrupt) as stop:
+        list(Processes().run(stopping, 1, 2))
+    assert stop.value.args == ("SIGTERM", ("came", 0))
+
+
+def test_workers_hear_of_the_end_of_their_parent(tmp_path):
+    parent = multiprocessing.get_context("spawn").Process(target=sweep_of_listeners, args=(str(tmp_path),))
+    parent.start()
+    until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+    parent.kill()
+    parent.join()
+    until(lambda: len(list(tmp_path.glob("left-*"))) == 2)
 
 
 def test_what_a_worker_cannot_open_comes_back_as_what_it_is():

@@ -88,8 +88,11 @@ def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> S
         raise BenchError("there is nothing to run", "name a method, as in bench run --method thinet, or a suite file; `bench list` names them all")
     recipe, finetune = assigned(given)
     seeds = None if given["seeds"] is None else parse_seeds(given["seeds"])
-    return suite.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**suite.recipe, **recipe},
-                       finetune=finetune and {**suite.finetune, **finetune})
+
+    def changed(one: Suite) -> Suite:
+        return one.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**one.recipe, **recipe},
+                         finetune=finetune and {**one.finetune, **finetune}, parts=tuple(changed(part) for part in one.parts))
+    return changed(suite)
 
 
 def suite_path(source: str, plugins: Plugins) -> Path:

@@ -123,10 +123,29 @@ class Cell:
 
 
 def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
-    """The cells of `suite`, seeds changing fastest, so that parallel workers start on different bases.
+    """The cells of `suite`, part by part, seeds changing fastest, so that parallel workers start on different bases.
 
-    Raises BenchError for the first name, parameter, budget or recipe that is wrong: before anything has run.
+    What several parts ask for stands once. Raises BenchError for the first name, parameter, budget or recipe that is wrong: before
+    anything has run.
     """
+    return once(cell for part in suite.products for cell in product_of(part, plugins, tools))
+
+
+def once(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells without the protocols that an equal cell before has already, and without those that are left with none."""
+    seen: dict[str, list[Cell]] = {}
+    left = []
+    for cell in cells:
+        before = [other for other in seen.setdefault(cell.label, []) if replace(other, protocols=()) == replace(cell, protocols=())]
+        protocols = tuple(p for p in cell.protocols if not any(p in other.protocols for other in before))
+        if protocols:
+            left.append(cell if protocols == cell.protocols else replace(cell, protocols=protocols))
+            seen[cell.label].append(left[-1])
+    return left
+
+
+def product_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
+    """The cells of a suite without parts."""
     methods = [_checked(plugins.method(text)) for text in suite.methods]
     protocols = tuple(plugins.protocol(name) for name in suite.protocols)
     budgets = [plugins.budget(value) for value in suite.budgets]

@@ -1,4 +1,4 @@
-"""Suites: what to run, as data. A suite is the product of its lists; flags of `bench run` make or change one."""
+"""Suites: what to run, as data. A suite is the product of its lists, or the union of such products; flags of `bench run` make or change one."""
 from __future__ import annotations
 
 import re
@@ -19,6 +19,7 @@ class Suite:
 
     Names are as on the command line, parameters in brackets: "thinet[images=64]", "imagefolder:DIR[size=32]". Budgets are texts
     ("0.5", "macs=0.5", "vgg16-a") or tables with the fields of Budget.  recipe, finetune: fields that differ from the data set's own.
+    parts: where it has any, the suite is their union, and its own lists say nothing more.
     """
 
     methods: tuple[str, ...] = ("l1-norm",)
@@ -30,6 +31,12 @@ class Suite:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     finetune: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    parts: tuple[Suite, ...] = ()
+
+    @property
+    def products(self) -> tuple[Suite, ...]:
+        """The suites without parts whose union this is."""
+        return self.parts or (self,)
 
     def with_(self, **changes: Any) -> Suite:
         """This suite with the given fields replaced where the value says something (flags over file)."""
@@ -44,7 +51,7 @@ def suite_of(data: Any, name: str = "") -> Suite:
     for key in data:
         if key not in known:
             raise unknown("suite key", str(key), known)
-    given: dict[str, Any] = {"name": str(data.get("name", name))}
+    given: dict[str, Any] = {"name": str(data.get("name", name)), "parts": _parts(data, known, name)}
     for key in ("methods", "models", "datasets", "protocols"):
         if key in data:
             given[key] = tuple(_text(key, v) for v in _list(key, data[key]))
@@ -58,6 +65,29 @@ def suite_of(data: Any, name: str = "") -> Suite:
                 raise BenchError(f"suite key {key} is not a table", f"write {key}: {{epochs: 10}}")
             given[key] = dict(data[key])
     return Suite(**given)
+
+
+def _parts(data: Mapping[str, Any], known: list[str], name: str) -> tuple[Suite, ...]:
+    """The products under `parts`. Each has the keys of the whole suite that it does not name itself."""
+    common, own = {key: value for key, value in data.items() if key != "parts"}, ("name", "parts")
+    made = []
+    for part in _list("parts", data["parts"]) if "parts" in data else ():
+        if not isinstance(part, Mapping):
+            raise BenchError(f"suite key parts holds {part!r}", "write each part as a table: - {methods: [thinet], budgets: [0.5]}")
+        if twice := [key for key in own if key in part]:
+            raise BenchError(f"a part of a suite has no {twice[0]}", "say it for the whole suite")
+        for key in part:
+            if key not in known:
+                raise unknown("key of a suite's part", str(key), [name for name in known if name not in own])
+        made.append(suite_of(_over(common, part), name))
+    return tuple(made)
+
+
+def _over(base: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of `base` and of `data`, which wins; tables of recipes field by field."""
+    merged = {key: {**base[key], **data[key]} for key in ("recipe", "finetune")
+              if isinstance(base.get(key), Mapping) and isinstance(data.get(key), Mapping)}
+    return {**base, **data, **merged}
 
 
 def read_suite(path: Path, _seen: tuple[Path, ...] = ()) -> Suite:
@@ -91,11 +121,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     file = path.parent / str(parent)
     if Path(str(parent)).name != str(parent) or file in seen or len(seen) > 8:
         raise BenchError(f"{path}: extends {parent!r}", "name a file in the same folder, without a circle")
-    base = _read(file, (*seen, path, file))
-    for key in ("recipe", "finetune"):
-        if isinstance(base.get(key), Mapping) and isinstance(data.get(key), Mapping):
-            data[key] = {**base[key], **data[key]}
-    return {**base, **data}
+    return _over(_read(file, (*seen, path, file)), data)
 
 
 def parse_seeds(value: Any) -> tuple[int, ...]:

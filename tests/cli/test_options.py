@@ -33,6 +33,13 @@ def test_flags_stand_over_the_file(plugins, here):
     assert suite_from("mine.yaml", plugins, NOTHING).methods == ("random", "l1-norm")
 
 
+def test_flags_stand_over_every_part_of_a_file(plugins, here):
+    Path("mine.yaml").write_text("recipe: {lr: 0.2}\nparts:\n  - {methods: [random], recipe: {epochs: 9}}\n  - {methods: [thinet], budgets: [0.3]}\n")
+    suite = suite_from("mine.yaml", plugins, {**NOTHING, "seeds": "7", "epochs": 3})
+    assert [(part.methods, part.budgets, part.seeds, part.recipe) for part in suite.products] == [
+        (("random",), ("0.5",), (7,), {"lr": 0.2, "epochs": 3}), (("thinet",), ("0.3",), (7,), {"lr": 0.2, "epochs": 3})]
+
+
 def test_suites_of_plugins_have_names(here, package, tmp_path):
     (tmp_path / "quick.yaml").write_text("# One method.\nmethods: [random]\n")
     package("suites", "from pathlib import Path\nfrom benchbase import hookimpl\n@hookimpl\ndef bench_suites():\n"

@@ -30,6 +30,19 @@ def cells(tools, tiny):
     return lambda **said: cells_of(tiny(**said), tools.plugins, tools)
 
 
+def test_parts_are_united_and_what_two_ask_for_stands_once(cells, tiny):
+    first, second = tiny(methods=("l1-norm", "random")), tiny(methods=("random", "thinet"), protocols=("finetune", "scratch-b"))
+    made = cells(parts=(first, second, tiny(methods=("random",), recipe={"epochs": 3}), first))
+    assert [(c.method.name, [p.name for p in c.protocols], c.work.recipe.epochs) for c in made] == [
+        ("l1-norm", ["one-shot", "finetune", "scratch-e"], 2), ("random", ["one-shot", "finetune", "scratch-e"], 2), ("random", ["scratch-b"], 2),
+        ("thinet", ["finetune", "scratch-b"], 2), ("random", ["one-shot", "finetune", "scratch-e"], 3)]
+
+
+def test_what_is_wrong_in_any_part_is_said(cells, tiny):
+    with pytest.raises(BenchError, match="l2-norm"):
+        cells(parts=(tiny(), tiny(methods=("l2-norm",))))
+
+
 def test_every_combination_once_seeds_fastest(cells):
     made = cells(methods=("l1-norm", "thinet[images=8]"), models=("vgg-digits", "resnet-digits"), budgets=("0.5", "macs=0.4"), seeds=(0, 1, 5))
     assert len(made) == 24 and len({c.label for c in made}) == 24 and [c.seed for c in made[:4]] == [0, 1, 5, 0]

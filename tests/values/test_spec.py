@@ -57,6 +57,32 @@ def test_files_extend_others(tmp_path):
     assert made == Suite(methods=("thinet",), seeds=(0, 1, 2), recipe={"epochs": 3, "lr": 0.1}, name="mine")
 
 
+def test_a_part_has_what_the_suite_says_and_it_does_not():
+    made = suite_of({"methods": ["l1-norm", "random"], "seeds": "0-1", "recipe": {"epochs": 9, "lr": 0.2},
+                     "parts": [{"budgets": [0.3, 0.5]}, {"methods": "magnitude", "recipe": {"epochs": 3}, "seeds": 4}]}, name="mine")
+    first, second = made.products
+    assert (first.methods, first.budgets, first.seeds, first.recipe) == (("l1-norm", "random"), ("0.3", "0.5"), (0, 1), {"epochs": 9, "lr": 0.2})
+    assert (second.methods, second.budgets, second.seeds, second.recipe) == (("magnitude",), ("0.5",), (4,), {"epochs": 3, "lr": 0.2})
+    assert {first.name, second.name, made.name} == {"mine"} and first.parts == second.parts == ()
+    assert suite_of({"methods": "thinet"}).products == (suite_of({"methods": "thinet"}),)
+
+
+def test_a_file_changes_the_parts_of_the_one_it_extends(tmp_path):
+    (tmp_path / "base.yaml").write_text("seeds: 0-2\nrecipe: {lr: 0.1}\nparts:\n  - {methods: [thinet], recipe: {epochs: 4}}\n  - {methods: [random], seeds: 7}\n")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\nseeds: 5\nrecipe: {lr: 0.3}\n")
+    made = read_suite(tmp_path / "mine.yaml")
+    assert [(part.methods, part.seeds, part.recipe) for part in made.products] == [(("thinet",), (5,), {"lr": 0.3, "epochs": 4}),
+                                                                                 (("random",), (7,), {"lr": 0.3})]
+
+
+@pytest.mark.parametrize(("parts", "named"), [([], "parts is empty"), (["thinet"], "'thinet'"), ({"method": "a"}, "'method'"),
+                                              ([{"parts": [{"methods": "a"}]}], "no parts"), ([{"name": "a"}], "no name"), ([{"methods": []}], "methods")])
+def test_parts_that_are_wrong(parts, named):
+    with pytest.raises(BenchError, match=named) as error:
+        suite_of({"parts": parts})
+    assert error.value.kind == "usage" and error.value.todo
+
+
 @pytest.mark.parametrize("text", ["extends: self.yaml\n", "extends: ../other.yaml\n", "extends: missing.yaml\n", "extends: /etc/passwd\n"])
 def test_what_a_file_may_not_extend(tmp_path, text):
     (tmp_path / "self.yaml").write_text(text)

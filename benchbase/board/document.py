@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from benchbase.board.crossed import RESAMPLES
+from benchbase.board.curve import Curve
 from benchbase.board.entry import UNPRUNED, Entry, Gap
 from benchbase.board.row import Row
 from benchbase.board.stats import Interval, Spread, paired_t
@@ -25,7 +27,8 @@ def _table(table: Table) -> dict[str, Any]:
             "protocols": list(table.protocols),
             "base": _rounded(asdict(table.base)), "rows": [_row(row) for row in table.rows],
             "shared": [asdict(link) for link in table.links], "ledger": _rounded([asdict(spent) for spent in table.ledger]),
-            "made_with": {name: list(values) for name, values in table.places.items()}, "flags": list(table.flags)}
+            "made_with": {name: list(values) for name, values in table.places.items()}, "flags": list(table.flags),
+            "family": table.family, "curves": _rounded([_curve(curve) for curve in table.curves])}
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def _row(row: Row) -> dict[str, Any]:
             "gaps": {g.name: _rounded(_gap(g)) for g in row.gaps},
             "verdict": {"word": row.verdict.word or None, "provisional": not row.verdict.word and row.gap("matched") is not None,
                         "reasons": list(row.verdict.reasons)},
+            "point": row.point, "ranks": {r.protocol: {"low": r.low, "high": r.high, "of": r.of, "point": r.point, "ties": list(r.ties)}
+                                          for r in row.ranks},
             "failed": [asdict(m) for m in row.missing]}
 
 
@@ -62,7 +67,13 @@ def _entry(entry: Entry, plain: Entry | None) -> dict[str, Any]:
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    return {"inherited": gap.a, "scratch": gap.b, **(_plain(gap.interval) or {}), "seeds": list(gap.seeds), "failed": list(gap.failed)}
+    return {"inherited": gap.a, "scratch": gap.b, **(_plain(gap.interval) or {}), "seeds": list(gap.seeds), "failed": list(gap.failed),
+            "crossed": {**(_plain(gap.crossed) or {}), "resamples": RESAMPLES} if gap.crossed else None}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {"method": curve.who.label, "kind": curve.kind, "protocol": curve.protocol, "points": [list(point) for point in curve.points],
+            "area": curve.area, "std": curve.std, "n": curve.n, "why": curve.why or None}
 
 
 def _plain(value: Interval | Spread | None) -> dict[str, Any] | None:

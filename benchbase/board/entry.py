@@ -80,7 +80,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Gap:
-    """a - b in points of top-1, paired by seed.  seeds: of the pairs.  failed: seeds of either side that came to nothing."""
+    """a - b in points of top-1, paired by seed.  seeds: of the pairs.  failed: seeds of either side that came to nothing.
+    crossed: the interval over seeds and test images, None where the stored bits give none."""
 
     name: str
     a: str
@@ -88,6 +89,7 @@ class Gap:
     interval: Interval
     seeds: tuple[int, ...]
     failed: tuple[int, ...] = ()
+    crossed: Interval | None = None
 
 
 def order_of(protocol: str) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from benchbase.values.cost import Cost
 
 if TYPE_CHECKING:
     from benchbase.board.detail import Detail
+    from benchbase.board.ranks import Rank
     from benchbase.values.record import Failure, Record
 
 STRUCTURED, WEIGHTS = "structured", "weights"  # channels and blocks, or single weights: never ranked together
@@ -83,7 +84,7 @@ class Size:
 class Row:
     """seeds: all that were tried.  missing: those that came to nothing, and where.  flags: what a reader must know, in words.
     repeats: reproductions by others, which are no further seeds.  folder: where its records are, from the protocol version's folder on.
-    detail: what its card tells; set by its table."""
+    detail: what its card tells.  point: the common operating point that it lies at.  ranks: among the rows there; set by its table."""
 
     who: Who
     goal: Goal
@@ -97,6 +98,8 @@ class Row:
     repeats: int = 0
     folder: str = ""
     detail: Detail | None = None
+    point: int | None = None
+    ranks: tuple[Rank, ...] = ()
 
     @property
     def kind(self) -> str:

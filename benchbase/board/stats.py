@@ -60,6 +60,24 @@ def paired_t(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Int
     return Interval(mean, mean - half, mean + half, len(a))
 
 
+def paired_p(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p of the paired t test that a - b is 0 on average; 1 for one pair, or where all differences are 0.
+
+    Differences that are all the same, which accuracies in whole images may well be, have no spread to measure by: the exact sign test says
+    2^(1 - n) then. ValueError for unequal or empty lists.
+    """
+    from scipy.special import stdtr
+
+    got = paired_t(a, b)
+    differences = [x - y for x, y in zip(a, b)]
+    _, std = mean_std(differences)
+    if std is None or not any(differences):
+        return 1.0
+    if std <= 1e-9 * max(map(abs, differences)):
+        return float(2.0 ** (1 - got.n))
+    return float(2 * stdtr(got.n - 1, -abs(got.mean) * math.sqrt(got.n) / std))
+
+
 @lru_cache(maxsize=1024)
 def t_quantile(level: float, freedom: int) -> float:
     """t such that Student's t of `freedom` degrees lies within ± t with probability `level`."""

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchbase.board.base import Base, base_of
+from benchbase.board.crossed import with_crossed
+from benchbase.board.curve import Curve, curves_of, point_of
 from benchbase.board.detail import detail_of
 from benchbase.board.entry import Entry, Gap, order_of
 from benchbase.board.flags import doubts_of, flags_of, listed
 from benchbase.board.labels import budget_key, budget_labels, budget_order, method_key, row_key, table_key, whos
+from benchbase.board.ranks import ranks_of
 from benchbase.board.row import Bag, Row, Who, row_of
 from benchbase.board.shared import Link, linked
 from benchbase.board.spent import Spent, spent_on
@@ -42,7 +45,8 @@ class Setting:
 @dataclass(frozen=True)
 class Table:
     """rows: structured ones first, then those of single weights; by budget, then by method.  delta: points of top-1 that count here.
-    links: what the letters on entries mean.  places: what the runs were made with, name -> values.  flags: of the table as a whole."""
+    links: what the letters on entries mean.  places: what the runs were made with, name -> values.  flags: of the table as a whole.
+    curves: one a method and protocol.  family: the comparisons that ranks are adjusted over, "table" or "point"."""
 
     setting: Setting
     rows: tuple[Row, ...]
@@ -52,6 +56,8 @@ class Table:
     ledger: tuple[Spent, ...] = ()
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    family: str = "table"
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -70,12 +76,12 @@ class Table:
 
 
 def tables(records: Iterable[Record], failures: Iterable[Failure] = (), repeats: Iterable[Record] = (),
-           defaults: Mapping[str, Mapping[str, Any]] | None = None) -> list[Table]:
+           defaults: Mapping[str, Mapping[str, Any]] | None = None, family: str = "table") -> list[Table]:
     """All tables, by data set, model and recipe.
 
     repeats: reproductions, which count for no seed; of records of one key all but the first that was started are some too. Records that
     another one of the same cell supersedes are left out.  defaults: method -> the defaults of its parameters, to leave out of labels what
-    is as it was; without them labels tell the parameters in which the rows of one method differ.
+    is as it was; without them labels tell the parameters in which the rows of one method differ.  family: as in `ranks_of`.
     """
     first, again = _once(records)
     failed = list({f.key: f for f in sorted(failures, key=lambda f: (f.key, f.started, f.kind, f.message, f.protocol))}.values())
@@ -84,21 +90,22 @@ def tables(records: Iterable[Record], failures: Iterable[Failure] = (), repeats:
     for name, items in (("records", first), ("failures", failed), ("repeats", sorted([*again, *repeats], key=_order))):
         for item in items:
             getattr(bags.setdefault(table_key(item), {}).setdefault(row_key(item), Bag()), name).append(item)
-    made = [_table(full, who) for rows in bags.values() if (full := [bag for bag in rows.values() if bag.records or bag.failures])]
+    made = [_table(full, who, family) for rows in bags.values() if (full := [bag for bag in rows.values() if bag.records or bag.failures])]
     return sorted(made, key=lambda t: _place(t.setting))
 
 
-def _table(bags: Sequence[Bag], who: Mapping[str, Who]) -> Table:
+def _table(bags: Sequence[Bag], who: Mapping[str, Who], family: str) -> Table:
     records = [r for bag in bags for r in bag.records]
     delta = delta_of(bags[0].first.dataset.name)
     base = base_of(records, delta)
     rows = []
     for bag, label in zip(bags, budget_labels([bag.first.budget for bag in bags])):
         row = judged(bag, row_of(bag, who[method_key(bag.first.method)], label, _folder(bag.first)), delta, base)
-        row = replace(row, detail=detail_of(bag))
+        row = replace(row, detail=detail_of(bag), point=point_of(row), gaps=with_crossed(row.gaps, bag.records))
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
-    return Table(_setting(bags, records), marked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)))
+    ranked = tuple(replace(row, ranks=ranks) for row, ranks in zip(marked, ranks_of(marked, family)))
+    return Table(_setting(bags, records), ranked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)), curves_of(ranked), family)
 
 
 def judged(bag: Bag, row: Row, delta: float, base: Base) -> Row:

@@ -30,6 +30,11 @@ def count_bits(text: str, n: int) -> int:
     return _number(text, n).bit_count()
 
 
+def packed_bits(text: str, n: int) -> bytes:
+    """The `n` bits in `text`, eight a byte, as `pack_bits` describes. Raises ValueError as `unpack_bits` does."""
+    return _number(text, n).to_bytes(-(-n // 8), "big")
+
+
 def _number(text: str, n: int) -> int:
     if not 0 < n <= MAX_BITS:
         raise ValueError(f"{n} is not a number of bits")

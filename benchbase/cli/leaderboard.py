@@ -8,6 +8,7 @@ import click
 
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import out, print_json, print_rich
+from benchbase.cli.verify import verify
 
 if TYPE_CHECKING:
     from benchbase.board.reported import Cited
@@ -24,6 +25,9 @@ def command() -> None:
       bench leaderboard show
       bench leaderboard build results/
     """
+
+
+command.add_command(verify)
 
 
 @command.command("build", short_help="Write the tables of all records.")

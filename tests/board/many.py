@@ -46,6 +46,7 @@ def sound_data(*, dataset: str = "digits", model: str = "vgg-digits", method: st
     data = record_data(dataset=dataset, model=model, method=method, protocol=protocol, seed=seed, budget=Budget(ratio=ratio), right=right, n=TEST,
                        recipe=BASE, finetune=TUNE)
     data |= {"architecture": architecture.to_json(), "kept": {} if dense else {"conv1": list(range(width))},
+             "scratch_epochs": {**data["scratch_epochs"], "ratio": WIDTH / width} if fresh else None,
              "metrics": {**data["metrics"], **size, "top1": 100 * right / TEST, "epochs": epochs}, "correct": bits(right, TEST, chance.getrandbits(32)),
              "achieved": {"channels": 1 - width / WIDTH, **{k: 1 - v / DENSE[k] for k, v in size.items()}},
              "unpruned": {"top1": 100 * plain / TEST, "top5": 100.0, "loss": 0.2, **DENSE}, "digests": {**digests, "final": final},

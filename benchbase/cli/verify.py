@@ -1,0 +1,81 @@
+"""`bench leaderboard verify` and `changes`: whether a leaderboard is what it says it is, and what is new on it."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchbase.cli.options import json_option, quiet_option, traceback_option
+from benchbase.cli.output import count, err, out, print_json
+
+if TYPE_CHECKING:
+    from benchbase.board.finding import Finding
+    from benchbase.board.verify import Report
+
+MOST = 200  # findings that are printed; --json has all
+
+
+@click.command("verify", short_help="Check every record, table and page, offline.")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
+@click.option("--against", metavar="GITREF", help="A commit of the leaderboard's repository: what was on the board there must still be there, unchanged.")
+@click.option("--recount", is_flag=True, help="Rebuild each distinct network and count its parameters and multiply-adds again. Needs torch; takes longer.")
+@json_option
+@quiet_option
+@traceback_option
+def verify(folder: str, against: str | None, recount: bool, as_json: bool, quiet: bool) -> int:
+    """Check the leaderboard in DIR (default: ./leaderboard), from its files alone: fields and their ranges, keys, digests, accuracies
+    against the stored bits, ledgers against recipes, records against each other, texts, sizes, and that tables and page are what the
+    records give. Says of each file what is wrong and what to do.
+
+    \b
+    Exit codes: 0 nothing is wrong, 1 something is, 2 there is no leaderboard or no such commit.
+
+    \b
+    Examples:
+      bench leaderboard verify
+      bench leaderboard verify --against origin/main
+      bench leaderboard verify results/ --recount
+    """
+    from benchbase.board.verify import verify as look
+
+    report = look(Path(folder), against, recounted(quiet) if recount else None)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        tell(report)
+    return int(bool(report.wrong))
+
+
+def tell(report: Report) -> None:
+    """The findings, a block each, and one line at the end."""
+    for finding in report.findings[:MOST]:
+        out(block(finding))
+    if len(report.findings) > MOST:
+        out(f"and {len(report.findings) - MOST:,} more: --json names all")
+    out(summary(report))
+
+
+def block(finding: Finding) -> str:
+    """A finding in three lines: which file, why, what to do."""
+    return f"{finding.file}\n  {'' if finding.wrong else f'{finding.level}: '}{finding.reason}\n  {finding.todo}"
+
+
+def summary(report: Report) -> str:
+    """What was looked at, and how much is wrong."""
+    looked = f"{count(report.records, 'record')}, {count(report.reproductions, 'reproduction')}, {count(report.failures, 'failed cell')}"
+    return f"{looked}: {count(len(report.wrong), 'finding') if report.wrong else 'nothing is wrong'}"
+
+
+def recounted(quiet: bool) -> Any:
+    """What rebuilds networks, with the plugins that are here."""
+    from benchbase.flow.recount import Recount
+    from benchbase.flow.settings import settings_of
+    from benchbase.flow.tools import Tools
+    from benchbase.plugin.manager import load_plugins
+    from benchbase.training.machine import machine_of
+
+    def told(done: int, of: int) -> None:
+        if not quiet:
+            err(f"network {done + 1} of {of}")
+    return Recount(Tools(load_plugins(), machine_of("cpu", "fp32"), settings_of().data), told)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbase.errors import BenchError
 from benchbase.plugin.manager import load_plugins
+from benchbase.plugin.opening import opened
 from benchbase.training.dataset import Dataset
 from benchbase.values.architecture import Architecture, architecture_of
 
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 def build_model(name: str, num_classes: int | None = None, in_channels: int | None = None, dataset: str | Dataset | None = None) -> nn.Module:
     """The dense network called `name` ("vgg16", "torchvision:resnet18"), with fresh weights from torch's global generator.
 
-    dataset: a data set or its name, which gives the classes and channels that are left out.  in_channels: without it and without a
-    data set, the model's own default.  Raises BenchError for an unknown name, and where the number of classes is not said.
+    dataset: a data set or its name, which gives the classes and channels that are left out, and the size of the images.  in_channels:
+    without it and without a data set, the model's own default.  Raises BenchError for an unknown name, and where the number of classes is not said.
     """
     plugins = load_plugins()
     builder = plugins.model(name)
     if dataset is not None:
         asked = plugins.dataset(dataset).value if isinstance(dataset, str) else dataset
-        num_classes = asked.num_classes if num_classes is None else num_classes
-        in_channels = asked.shape[0] if in_channels is None else in_channels
+        channels, height, width = asked.shape
+        return opened(builder, num_classes or asked.num_classes, (in_channels or channels, height, width))
     if num_classes is None:
         raise BenchError(f"{name}: how many classes?", "give num_classes= or dataset=")
     return builder(num_classes) if in_channels is None else builder(num_classes, in_channels=in_channels)
@@ -106,7 +107,7 @@ def _opened(architecture: Architecture) -> nn.Module:
         builder = load_plugins().model(architecture.model)
     except BenchError as error:
         raise BenchError(f"the dense network cannot be made by name: {error.what}", f"give model=a function that makes it; or {error.todo}") from None
-    return builder(architecture.num_classes, in_channels=architecture.shape[0])
+    return opened(builder, architecture.num_classes, architecture.shape)
 
 
 def _batches(dataset: Dataset, seed: int) -> Iterable[tuple[Tensor, Tensor]]:

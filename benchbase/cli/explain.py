@@ -9,6 +9,7 @@ import click
 
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, count, out, print_json
+from benchbase.plugin.opening import opened
 
 if TYPE_CHECKING:
     from benchbase.nets.graph import Trace
@@ -64,7 +65,7 @@ def explained(builder: Callable[..., Any], classes: int, shape: tuple[int, int, 
     from benchbase.nets.net import Net
 
     chance = torch.Generator().manual_seed(0)
-    model = builder(classes, in_channels=shape[0])
+    model = opened(builder, classes, shape)
     trace = read(model, torch.randn(2, *shape, generator=chance))
     net = Net(model, trace, chance, trace.groups)
     readers = [{id(use) for use, _ in net.consumers(group)} for group in trace.groups]

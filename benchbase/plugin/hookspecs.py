@@ -46,6 +46,7 @@ def bench_methods() -> list[type[Method]]:
 @hookspec
 def bench_models() -> list[Callable[..., nn.Module]]:
     """Networks: functions fn(num_classes, in_channels=3) -> nn.Module with fresh weights. Underscores of the name read as dashes.
+    One that has a parameter image_size as well is told the (height, width) of the images.
 
     A module with a method init_weights(module) has it called on every submodule when a pruned form of it is initialised afresh.
 

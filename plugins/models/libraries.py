@@ -41,7 +41,8 @@ def _torchvision(name: str) -> Callable[..., nn.Module]:
 
 
 def _timm(name: str) -> Callable[..., nn.Module]:
-    """A builder of one of timm's networks, with as many input channels as asked."""
+    """A builder of one of timm's networks, with as many input channels as asked; one that is made for a single size of images
+    (most transformers) for the size asked."""
     try:
         import timm
     except ImportError as error:
@@ -52,13 +53,18 @@ def _timm(name: str) -> Callable[..., nn.Module]:
             raise BenchError(f"'timm:{name}' names trained weights, and models start from fresh ones", f"use timm:{name.partition('.')[0]}")
         raise _unknown("timm", name, known)
 
-    def build(num_classes: int, in_channels: int = 3) -> nn.Module:
+    def build(num_classes: int, in_channels: int = 3, image_size: tuple[int, int] | None = None) -> nn.Module:
+        own = timm.get_pretrained_cfg(name)
+        resized = image_size is not None and own is not None and own.fixed_input_size and tuple(own.input_size[1:]) != image_size
+        size = {"img_size": image_size[0] if len({*image_size}) == 1 else image_size} if resized and image_size else {}
         try:
-            return timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_channels)
+            return timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **size)
         except Exception as error:
-            if in_channels == 3:
+            if in_channels == 3 and not size:
                 raise
-            raise BenchError(f"timm:{name} does not take images of {in_channels} channels ({type(error).__name__})", "use a data set of 3 channels") from error
+            what = f"{in_channels} channels" if in_channels != 3 else " x ".join(map(str, image_size or ()))
+            todo = "use a data set of 3 channels" if in_channels != 3 else f"use a data set of {own.input_size[1]} x {own.input_size[2]} images"
+            raise BenchError(f"timm:{name} does not take images of {what} ({type(error).__name__})", todo) from error
 
     return build
 

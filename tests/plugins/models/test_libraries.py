@@ -36,6 +36,25 @@ def test_timm():
     assert model(torch.zeros(2, 1, 64, 64)).shape == (2, 7)
 
 
+def test_a_network_made_for_one_size_is_made_for_another():
+    pytest.importorskip("timm")
+    build, x = bench_open_model("timm:deit_tiny_patch16_224"), torch.randn(2, 3, 64, 64)
+    with torch.device("meta"):
+        model, own = build(7, image_size=(64, 64)), build(7, image_size=(224, 224))
+    assert model.pos_embed.shape == (1, 1 + 16, 192) and model(x.to("meta")).shape == (2, 7)
+    assert own.pos_embed.shape == (1, 1 + 196, 192) == build(7).pos_embed.shape
+    assert sum(p.numel() for p in own.parameters()) - sum(p.numel() for p in model.parameters()) == 180 * 192
+    conv = bench_open_model("timm:resnet10t")(7, image_size=(64, 64)).eval()  # takes images of any size
+    assert conv(x).shape == (2, 7)
+
+
+def test_a_size_that_a_network_cannot_be_made_for():
+    pytest.importorskip("timm")
+    with pytest.raises(BenchError, match="does not take images of 40 x 40") as caught:
+        bench_open_model("timm:xcit_nano_12_p16_224")(7, image_size=(40, 40))
+    assert "224 x 224" in caught.value.todo
+
+
 @pytest.mark.parametrize(("name", "near"), [("torchvision:resnet81", "torchvision:resnet18"), ("timm:resnet19", "timm:resnet1")])
 def test_unknown_names_have_near_misses(name, near):
     pytest.importorskip(name.partition(":")[0])

@@ -28,7 +28,7 @@ def unknown(noun: str, name: str, known: Iterable[str], todo: str = "") -> Bench
     unknown method 'thinnet'
     did you mean 'thinet'? known: l1-norm, thinet
     """
-    names = sorted(known)
+    names, name = sorted(known), str(name)[:200]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
     listed = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")

@@ -9,16 +9,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from benchbase.errors import BenchError
 from benchbase.nets.prune import Pruned
 from benchbase.nets.rebuild import shell
-from benchbase.nets.weights import digest_of, load_weights_, read_weights, write_weights
+from benchbase.nets.weights import digest_of, load_file_, read_weights, write_weights
 from benchbase.values.architecture import Architecture, architecture_of
+from benchbase.values.bounded import inside, json_of, read_bytes
 from benchbase.values.selection import Selection
 
 ARCHITECTURE, SELECTION, WEIGHTS, MASKS, REPORT = "architecture.json", "selection.json", "weights.safetensors", "masks.safetensors", "report.json"
+MAX_BYTES = 32 << 20  # of a JSON file
+MAX_INDICES = 10_000_000  # of a selection
+TODO = "write the folder again with `bench prune`"
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> str:
@@ -69,16 +74,19 @@ def read_folder(folder: str | Path, model: Callable[[], nn.Module] | None = None
     folder = Path(folder)
     architecture, report = architecture_of(read_json(folder / ARCHITECTURE)), read_json(folder / REPORT)
     selection = read_selection(folder)
-    if architecture.masks and digest_of(selection.masks) != architecture.masks:
-        raise BenchError(f"{folder / MASKS} is not the one of its architecture.json", "write the folder again with `bench prune`")
-    net = load_weights_(shell(architecture, model, open_model), read_weights(folder / WEIGHTS), str(folder / WEIGHTS)).eval()
+    if bool(architecture.masks) != bool(selection.masks) or architecture.masks and digest_of(selection.masks) != architecture.masks:
+        raise BenchError(f"{folder / MASKS} is not the one of its architecture.json", TODO)
+    net = load_file_(shell(architecture, model, open_model), inside(folder / WEIGHTS, folder)).eval()
+    weights = dict(net.named_parameters(remove_duplicate=False))
+    if odd := [n for n, m in selection.masks.items() if n not in weights or weights[n].shape != m.shape or m.dtype != torch.bool]:
+        raise BenchError(f"{folder / MASKS}: the mask of {odd[0][:60]!r} does not fit the network", TODO)
     return Pruned(net, selection, architecture, report)
 
 
 def read_selection(folder: Path) -> Selection:
     """What a pruned folder says that was chosen, masks included. BenchError for anything missing or broken."""
     chosen = read_json(folder / SELECTION)
-    return _selection_of(chosen, read_weights(folder / MASKS) if chosen.get("masks") else {}, folder / SELECTION)
+    return _selection_of(chosen, read_weights(inside(folder / MASKS, folder)) if chosen.get("masks") == MASKS else {}, folder / SELECTION)
 
 
 def selection_json(selection: Selection) -> dict[str, Any]:
@@ -89,24 +97,39 @@ def selection_json(selection: Selection) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; BenchError when it is missing or is not one."""
+    """The JSON object in a file; BenchError when it is missing, too large or deep, a link out of its folder, or is not one."""
+    raw = read_bytes(path, MAX_BYTES, "give a folder as `bench prune` writes it", within=path.parent)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}", "give a folder as `bench prune` writes it") from None
+        data = json_of(raw)
     except ValueError:
         data = None
     if not isinstance(data, dict):
-        raise BenchError(f"{path} is not a whole JSON object", "it may be truncated: write the folder again with `bench prune`")
+        raise BenchError(f"{path} is not a whole JSON object", f"it may be truncated: {TODO}")
     return data
 
 
 def _selection_of(data: Mapping[str, Any], masks: Mapping[str, Tensor], path: Path) -> Selection:
-    try:
-        indices = {key: {str(n): tuple(int(i) for i in v) for n, v in data[key].items()} for key in ("kept", "reads")}
-        return Selection(indices["kept"], indices["reads"], tuple(map(str, data["dropped"])), masks)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchError(f"{path} is not a selection: {type(error).__name__} {error}", "write the folder again with `bench prune`") from None
+    def no(why: str) -> BenchError:
+        return BenchError(f"{path} is not a selection: {why}", TODO)
+
+    tables, dropped, total = {}, data.get("dropped"), 0
+    for key in ("kept", "reads"):
+        tables[key] = table = data.get(key)
+        if not isinstance(table, dict):
+            raise no(f"{key} is not a table")
+        for name, indices in table.items():
+            if not isinstance(indices, list) or not all(type(i) is int and 0 <= i < 2**31 for i in indices):
+                raise no(f"{key}.{name[:60]} is not a list of channels")
+            if any(i >= j for i, j in zip(indices, indices[1:])):
+                raise no(f"{key}.{name[:60]} is not ascending")
+            total += len(indices)
+    if total > MAX_INDICES:
+        raise no(f"it has more than {MAX_INDICES:,} channels")
+    if not isinstance(dropped, list) or not all(isinstance(b, str) and b for b in dropped) or len({*dropped}) < len(dropped):
+        raise no("dropped is not a list of blocks")
+    if data.get("masks") not in (None, MASKS):
+        raise no(f"masks is not null or {MASKS}")
+    return Selection(*({name: tuple(v) for name, v in tables[key].items()} for key in ("kept", "reads")), tuple(dropped), masks)
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

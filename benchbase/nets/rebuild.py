@@ -99,6 +99,8 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
     counts: dict[str, int] = {}  # numbers of modules that count channels
     for name, shape in architecture.shapes.items():
         if name not in tensors and len(shape) == 1 and _is_number(net, name):
+            if shape[0] > numbers.number(net, name):
+                raise _larger(architecture, name, shape, (numbers.number(net, name),))
             counts[name] = shape[0]
             continue
         if name not in tensors:
@@ -106,8 +108,7 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
             raise BenchError(f"the architecture does not fit {architecture.model}: it has no {name!r}", error.todo)
         old = tensors[name]
         if len(shape) != old.dim() or any(n > d for n, d in zip(shape, old.shape)):
-            raise BenchError(f"the architecture does not fit {architecture.model}: {name!r} is {tuple(shape)}, the dense one {tuple(old.shape)}",
-                             "use it with the model it was pruned from")
+            raise _larger(architecture, name, shape, tuple(old.shape))
         if id(old) not in cut:
             part = old.detach()[tuple(slice(0, n) for n in shape)].clone()
             cut[id(old)] = nn.Parameter(part, old.requires_grad) if isinstance(old, nn.Parameter) else part
@@ -119,6 +120,11 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
         fit_(net.get_submodule(head), shapes)
     for name, count in counts.items():
         numbers.set_(net, name, count)
+
+
+def _larger(architecture: Architecture, name: str, shape: tuple[int, ...], dense: tuple[int, ...]) -> BenchError:
+    return BenchError(f"the architecture does not fit {architecture.model}: {name!r} is {shape}, the dense one {dense}",
+                      "use it with the model it was pruned from")
 
 
 def _is_number(net: nn.Module, name: str) -> bool:

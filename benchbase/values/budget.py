@@ -172,7 +172,7 @@ def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget
 def _number(key: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or math.isnan(number):
         raise BenchError(f"budget {key} = {value!r} is not a number", "give a fraction between 0 and 1, the part that is removed")

@@ -75,7 +75,7 @@ def _field(name: str, value: Any, default: Any) -> Any:
                 raise ValueError(value)
             return int(value)
         return type(default)(value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         raise BenchError(f"recipe.{name} = {value!r} is not a {type(default).__name__}",
                          f"give it like the default, {name}={default!r}") from None
 

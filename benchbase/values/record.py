@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from benchbase.errors import BenchError
 from benchbase.values.architecture import architecture_of
 from benchbase.values.bits import count_bits, pack_bits, unpack_bits
+from benchbase.values.bounded import inside, read_bytes
 from benchbase.values.budget import Budget
 from benchbase.values.digest import digest
 from benchbase.values.record_fields import Failure, Record, scrub
@@ -135,15 +136,7 @@ def to_text(record: Record | Failure) -> str:
 
 def read(path: str | Path, kind: type[Kind] = Record) -> Kind:  # type: ignore[assignment]
     """The record in a file. BenchError naming the file and the field that is wrong."""
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}", "check the path") from None
-    if len(raw) > MAX_BYTES:
-        raise BenchError(f"{path} is larger than {MAX_BYTES} bytes", "this is no record: check the path")
-    return parse(raw, kind, str(path))
+    return parse(read_bytes(Path(path), MAX_BYTES), kind, str(path))
 
 
 def parse(raw: bytes, kind: type[Kind] = Record, name: str = "record") -> Kind:  # type: ignore[assignment]
@@ -262,7 +255,7 @@ def _files(path: Path, failed: bool) -> Iterator[Path]:
     found = [file.relative_to(folder) for file in folder.rglob("*.json")]
     for file in sorted(found, key=lambda f: f.as_posix()):
         if (file.parent.name == "failed") == failed:
-            yield folder / file
+            yield inside(folder / file, folder)
 
 
 def _linked(aside: str, path: Path) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError, unknown
+from benchbase.values.bounded import MAX_YAML, read_bytes, yaml_of
 
-MAX_BYTES = 1_000_000
 MAX_SEEDS = 1000
 
 
@@ -96,19 +96,17 @@ def read_suite(path: Path, _seen: tuple[Path, ...] = ()) -> Suite:
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain data in a YAML file: bounded size, no tags. Raises BenchError naming the file and the line."""
+    """The plain data in a YAML file: bounded in size and depth, no tags. Raises BenchError naming the file and the line."""
     import yaml
 
+    raw = read_bytes(path, MAX_YAML)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BenchError(f"{path} is larger than {MAX_BYTES} bytes", "this is no file of ours: check the path")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not text'}", "check the path") from None
-    except (yaml.YAMLError, RecursionError) as error:
+        return yaml_of(raw)
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise BenchError(f"{path}{where}: not YAML", f"{getattr(error, 'problem', None) or 'mend its syntax'}") from None
+        said = getattr(error, "problem", None) or (str(error).splitlines()[0][:200] if str(error) and not isinstance(error, UnicodeDecodeError) else "")
+        raise BenchError(f"{path}{where}: not YAML", said or "mend its syntax") from None
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

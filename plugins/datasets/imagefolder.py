@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 MAX_BYTES = 16 * 2**30  # of decoded images: they are held in memory
+MAX_FILE, MAX_PIXELS = 256 << 20, 1 << 26  # of one image
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")  # by content, whatever the name says: no format that calls a program
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ImageFolder(Dataset):
     name: in records and tables; left out, PATH's last component. The path itself is recorded nowhere.  size: images are resized
     and cropped at the centre to size x size; left out, all must have one size.  per_class: a fixed part, the first so many files of each
     class in the order of their names, of the training split and likewise of the test split where it has more; left out, all.
+    test_per_class: the same of the test split alone, in place of per_class.
     Read as RGB. Trained as CIFAR in Liu et al. (ICLR 2019); mean and std are those of the training images.
     """
 
@@ -31,13 +35,14 @@ class ImageFolder(Dataset):
     name: str = "imagefolder"  # type: ignore[misc]
     size: int = 0
     per_class: int = 0
+    test_per_class: int = 0
 
     def __post_init__(self) -> None:
         if self.name == "imagefolder" and self.path:
             object.__setattr__(self, "name", re.sub(r"[^\w.-]+", "-", Path(self.path).expanduser().resolve().name) or "imagefolder")
         if not re.fullmatch(r"\w[\w.-]*", self.name, re.ASCII):
             raise BenchError(f"imagefolder[name={self.name}] is no plain name", "give name= letters, digits, dots and dashes")
-        for what in ("size", "per_class"):
+        for what in ("size", "per_class", "test_per_class"):
             if getattr(self, what) < 0:
                 raise BenchError(f"imagefolder[{what}={getattr(self, what)}] is negative", f"give {what} of at least 1, or leave it out")
 
@@ -82,7 +87,7 @@ class ImageFolder(Dataset):
 
     def files(self, split: str) -> list[tuple[Path, int]]:
         """(file, label) of the split's images, class by class, by name."""
-        chosen = []
+        chosen, most = [], self.per_class if split == "train" else self.test_per_class or self.per_class
         for label, name in enumerate(self.classes):
             images = sorted((f for f in (self.split(split) / name).iterdir() if is_image(f)), key=lambda f: f.name)
             if not images:
@@ -90,7 +95,7 @@ class ImageFolder(Dataset):
             if split == "train" and len(images) < self.per_class:
                 raise BenchError(f"imagefolder {self.name}: {split}/{name} has {len(images)} images, fewer than per_class={self.per_class}",
                                  "ask for fewer a class")
-            chosen += [(f, label) for f in images[:self.per_class or None]]
+            chosen += [(f, label) for f in images[:most or None]]
         return chosen
 
     def load(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
@@ -116,6 +121,9 @@ def class_names(folder: Path) -> tuple[str, ...]:
     """The names of the class folders in a split's folder, sorted. Raises BenchError where there are none, or images beside them."""
     entries = [f for f in folder.iterdir() if not f.name.startswith(".")]
     names = tuple(sorted(f.name for f in entries if f.is_dir()))
+    if len({unicodedata.normalize("NFC", name).casefold() for name in names}) < len(names):
+        raise BenchError(f"imagefolder: {folder.name} has class folders whose names differ only in case or in how accents are coded",
+                         "rename one: some systems take them for one folder")
     if len(names) < 2 or any(is_image(f) for f in entries):
         found = "images outside of class folders" if any(is_image(f) for f in entries) else f"{len(names)} class folders"
         raise BenchError(f"imagefolder: {folder.name} has {found}", "put each class's images into a folder of its own, at least two")
@@ -133,12 +141,16 @@ def decode(file: Path, size: int, folder: Path) -> Any:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(file) as image:
+        if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()) or file.stat().st_size > MAX_FILE:
+            raise OSError("no plain file in its folder")
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError("too large")
             rgb = image.convert("RGB")
         if size and rgb.size != (size, size):
             rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BILINEAR)
         return np.asarray(rgb)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # noqa: BLE001 -- decoders raise what they like on a damaged file
         raise BenchError(f"imagefolder: cannot read {file.relative_to(folder)}: {type(error).__name__}",
                          "mend or remove the file") from None
 

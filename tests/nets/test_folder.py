@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,6 +67,14 @@ def test_places_that_do_not_do(pruned, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "content"), [("architecture.json", "{"), ("selection.json", "{}"), ("selection.json", '{"kept": 3, "reads": {}}'),
+                                              *[("selection.json", json.dumps({"kept": {"0": [0, 1]}, "reads": {}, "dropped": [], "masks": None} | said))
+                                                for said in ({"kept": {"0": [1, 0]}}, {"kept": {"0": [0, 0]}}, {"kept": {"0": [-1, 0]}},
+                                                             {"kept": {"0": [0.0]}}, {"kept": {"0": [True]}}, {"kept": {"0": "01"}},
+                                                             {"kept": {"0": [2**40]}}, {"reads": []}, {"dropped": "ab"}, {"dropped": ["a", "a"]},
+                                                             {"masks": "../masks.safetensors"}, {"masks": True})],
+                                              ("report.json", '{"a": NaN}'), ("report.json", '{"a": 1e999}'), ("report.json", "[" * 100_000),
+                                              ("report.json", '{"a":' * 30 + "1" + "}" * 30), ("report.json", '{"a": ' + "9" * 5000 + "}"),
+                                             
                                               ("report.json", "[]"), ("weights.safetensors", "short"), ("architecture.json", '{"model": "net"}')])
 def test_broken_folders_are_named(pruned, tmp_path, name, content):
     folder = write_folder(pruned, tmp_path / "out")
@@ -72,6 +82,42 @@ def test_broken_folders_are_named(pruned, tmp_path, name, content):
     with pytest.raises(BenchError) as error:
         read_folder(folder, model=_net)
     assert error.value.todo
+
+
+@pytest.mark.parametrize("name", ["architecture.json", "selection.json", "report.json", "weights.safetensors"])
+def test_no_file_is_a_link_out_of_the_folder(pruned, tmp_path, name):
+    folder = write_folder(pruned, tmp_path / "out")
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BenchError, match="leaves its folder"):
+        read_folder(folder, model=_net)
+    (tmp_path / "linked").symlink_to(folder)
+    (folder / name).unlink()
+    (tmp_path / "elsewhere").rename(folder / name)
+    assert read_folder(tmp_path / "linked", model=_net).selection == pruned.selection  # the user named the link
+
+
+def test_a_pipe_is_not_waited_for(pruned, tmp_path):
+    folder = write_folder(pruned, tmp_path / "out")
+    for name in ("report.json", "weights.safetensors"):
+        (folder / name).rename(tmp_path / name)
+        os.mkfifo(folder / name)
+        with pytest.raises(BenchError, match="no plain file"):
+            read_folder(folder, model=_net)
+        (folder / name).unlink()
+        (tmp_path / name).rename(folder / name)
+
+
+def test_masks_fit_the_network_and_its_architecture(pruned, tmp_path):
+    net, shape = _net(), Architecture("net", 2, (1, 5, 5))
+    for i, mask in enumerate([{"0.weight": torch.ones(6, 1, 3, 2, dtype=torch.bool)}, {"9.weight": torch.ones(2, dtype=torch.bool)},
+                              {"0.weight": torch.ones(6, 1, 3, 3)}]):
+        folder = write_folder(Pruned(net, Selection(masks=mask), replace(shape, masks=digest_of(mask)), {}), tmp_path / str(i))
+        with pytest.raises(BenchError, match="does not fit the network"):
+            read_folder(folder, model=_net)
+    bare = write_folder(Pruned(net, Selection(masks=mask), shape, {}), tmp_path / "bare")
+    with pytest.raises(BenchError, match="not the one of its architecture"):
+        read_folder(bare, model=_net)
 
 
 def test_the_digest_is_that_of_the_weights(pruned, tmp_path):

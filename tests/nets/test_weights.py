@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from benchbase.errors import BenchError
-from benchbase.nets.weights import check_weights, digest_of, load_weights_, read_weights, write_weights
+from benchbase.nets.weights import Told, check_weights, digest_of, load_file_, load_weights_, read_header, read_weights, write_weights
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -42,6 +44,49 @@ def test_a_truncated_file_is_refused(tmp_path, size):
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(BenchError, match="safetensors"):
         read_weights(path)
+
+
+def written(path, header, data=b"", length=None):
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes((len(raw) if length is None else length).to_bytes(8, "little") + raw + data)
+    return path
+
+
+def one(**said):
+    return {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **said}}
+
+
+@pytest.mark.parametrize(("header", "data"), [
+    ([], b""), (b"[" * 100_000, b""), (one(shape=[3]), b"\0" * 8), (one(shape=[-1, -2]), b"\0" * 8), (one(shape=[2**63, 2**63]), b"\0" * 8),
+    (one(shape=[True, 2]), b"\0" * 8), (one(dtype="F33"), b"\0" * 8), (one(dtype=["F32"]), b"\0" * 8), (one(data_offsets=[0, 2**60]), b"\0" * 8),
+    (one(data_offsets=[8, 0]), b"\0" * 8), (one(data_offsets=[0]), b"\0" * 8), (one(), b"\0" * 9), (one(), b"\0" * 7),
+    ({**one(), "v": one()["w"]}, b"\0" * 8), (one(data_offsets=[4, 12]), b"\0" * 12), ({"w": None}, b""), (one(shape=[1] * 17), b"\0" * 4)])
+def test_a_header_that_lies_is_refused_before_a_tensor_is_read(tmp_path, monkeypatch, header, data):
+    monkeypatch.setattr("benchbase.nets.weights.load", lambda raw: pytest.fail("read"))
+    with pytest.raises(BenchError, match="safetensors"):
+        read_weights(written(tmp_path / "w", header, data))
+
+
+def test_the_length_of_a_header_is_bounded_before_it_is_read(tmp_path):
+    with (tmp_path / "w").open("wb") as file:
+        file.write((2**34).to_bytes(8, "little"))
+        file.truncate(2**35)  # no block of it is on the disk
+    with pytest.raises(BenchError, match="header is too long"):
+        read_weights(tmp_path / "w")
+
+
+def test_what_a_header_tells_is_what_is_read(tmp_path):
+    tensors = {"a": torch.ones(2, 3), "b": torch.zeros(0), "c": torch.tensor(3), "d": torch.ones(4, dtype=torch.bool), "e": torch.ones(2).bfloat16()}
+    write_weights(tmp_path / "w", tensors)
+    assert read_header(tmp_path / "w") == {name: Told(tuple(t.shape), t.dtype) for name, t in tensors.items()}
+
+
+def test_weights_of_another_model_are_refused_by_their_header(tmp_path, monkeypatch):
+    write_weights(tmp_path / "w", nn.Linear(3, 2).state_dict())
+    assert torch.equal(load_file_(nn.Linear(3, 2), tmp_path / "w").weight, read_weights(tmp_path / "w")["weight"])
+    monkeypatch.setattr("benchbase.nets.weights.load", lambda raw: pytest.fail("read"))
+    with pytest.raises(BenchError, match=r"'weight' is \(2, 3\), the model has \(2, 4\)"):
+        load_file_(nn.Linear(4, 2), tmp_path / "w")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):

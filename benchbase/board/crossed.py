@@ -37,11 +37,12 @@ def crossed(a: Sequence[Any], b: Sequence[Any], name: str, level: float = 0.95, 
         raise ValueError("these are no pairs of seeds on the same images")
     differences = np.asarray(a, dtype=np.int64) - np.asarray(b, dtype=np.int64)
     seeds, images = differences.shape
-    mean = 100 * int(differences.sum()) / (seeds * images)
+    sums = [int(s) for s in differences.sum(axis=1)]
+    mean = 100 * sum(sums) / (seeds * images)
     if seeds == 1:
         return Interval(mean, None, None, 1)
-    own = _sample_variance([int(s) for s in differences.sum(axis=1)]) / images ** 2 / seeds
-    total = max(own, _resampled(differences, name, resamples))
+    own = _sample_variance(sums) / images ** 2 / seeds
+    total = max(own, _resampled(differences if sums >= [-s for s in sums] else -differences, name, resamples))  # b - a has the same width
     sample = total - own
     freedom = total ** 2 / (own ** 2 / (seeds - 1) + sample ** 2 / max(images - 1, 1)) if total else 1.0
     half = 100 * t_quantile(level, max(1, math.floor(freedom + 1e-9))) * math.sqrt(total)
@@ -61,7 +62,7 @@ def crossed_of(pairs: Sequence[tuple[Record, Record]]) -> Interval | None:
     """The crossed interval of paired records; None where their bits are of different test samples, or none that can be read."""
     try:
         one, two = ([bits_of(pair[side]) for pair in pairs] for side in (0, 1))
-        return crossed(one, two, " ".join(r.key for pair in pairs for r in pair))
+        return crossed(one, two, " ".join(sorted(r.key for pair in pairs for r in pair)))
     except ValueError:
         return None
 

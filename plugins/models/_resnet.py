@@ -41,11 +41,12 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A convolution, three stages of `blocks` basic blocks of 16, 32 and 64 channels, the mean over positions, one linear layer."""
+    """A convolution, three stages of `blocks` basic blocks of 16, 32 and 64 channels, the mean over positions, one linear layer.
+    stride: of the first convolution."""
 
-    def __init__(self, blocks: int, num_classes: int, in_channels: int = 3) -> None:
+    def __init__(self, blocks: int, num_classes: int, in_channels: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(in_channels, WIDTHS[0], 3, padding=1, bias=False), nn.BatchNorm2d(WIDTHS[0])
+        self.conv1, self.bn1 = nn.Conv2d(in_channels, WIDTHS[0], 3, stride, padding=1, bias=False), nn.BatchNorm2d(WIDTHS[0])
         self.relu = nn.ReLU()
         self.layer1 = _stage(WIDTHS[0], WIDTHS[0], blocks, 1)
         self.layer2 = _stage(WIDTHS[0], WIDTHS[1], blocks, 2)

@@ -1,4 +1,4 @@
-"""The residual networks of the paper's CIFAR tables (depth 6n + 2), and a small one for digits.
+"""The residual networks of the paper's CIFAR tables (depth 6n + 2), a small one for digits and one for few minutes.
 
 ResNet-56 and ResNet-110 have 853,018 and 1,727,962 parameters at 10 classes.
 """
@@ -44,12 +44,17 @@ def resnet_digits(num_classes: int, in_channels: int = 1) -> nn.Module:
     return _resnet(2, num_classes, in_channels)
 
 
-def _resnet(blocks: int, num_classes: int, in_channels: int) -> nn.Module:
+def resnet_small(num_classes: int, in_channels: int = 3) -> nn.Module:
+    """ResNet-8 behind a first convolution of stride 2: 3.1 million multiply-adds at 32 x 32, a third of a millisecond an image on a processor core."""
+    return _resnet(1, num_classes, in_channels, stride=2)
+
+
+def _resnet(blocks: int, num_classes: int, in_channels: int, stride: int = 1) -> nn.Module:
     from ._resnet import ResNet
 
-    return ResNet(blocks, num_classes, in_channels)
+    return ResNet(blocks, num_classes, in_channels, stride)
 
 
 @hookimpl
 def bench_models() -> list[Callable[..., nn.Module]]:
-    return [resnet20, resnet32, resnet44, resnet56, resnet110, resnet_digits]
+    return [resnet20, resnet32, resnet44, resnet56, resnet110, resnet_digits, resnet_small]

@@ -59,6 +59,13 @@ def test_a_fixed_part_of_each_class(folder):
         ImageFolder(str(folder), per_class=4).load(Path(), "train")
 
 
+def test_a_fixed_part_of_the_test_split_alone(folder):
+    made = ImageFolder(str(folder), test_per_class=1)
+    assert len(made.load(Path(), "train")[1]) == 6 and made.load(Path(), "test")[0][:, 0, 0, 0].tolist() == [101, 1]
+    both = ImageFolder(str(folder), per_class=1, test_per_class=2)
+    assert len(both.load(Path(), "train")[1]) == 2 and len(both.load(Path(), "test")[1]) == 4
+
+
 def test_sizes_are_made_one(folder):
     paint(folder / "train" / "ant" / "9.png", 7, size=(10, 5))
     with pytest.raises(BenchError, match=r"train/ant/9.png is 5 x 10") as caught:
@@ -116,7 +123,7 @@ def test_what_is_wrong_is_named(folder, spoil, says):
     assert caught.value.todo and caught.value.kind == "usage"
 
 
-@pytest.mark.parametrize("fields", [{"name": "a/b"}, {"name": ".."}, {"name": ""}, {"size": -1}, {"per_class": -5}])
+@pytest.mark.parametrize("fields", [{"name": "a/b"}, {"name": ".."}, {"name": ""}, {"size": -1}, {"per_class": -5}, {"test_per_class": -1}])
 def test_wrong_fields(folder, fields):
     with pytest.raises(BenchError, match=next(iter(fields))):
         ImageFolder(str(folder), **fields)

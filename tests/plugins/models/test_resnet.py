@@ -10,7 +10,9 @@ from torch.nn import functional
 from benchbase_plugins.models import resnet
 from benchbase_plugins.models._resnet import OptionA
 
-PARAMETERS = {"resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962, "resnet_digits": 172_218}
+PARAMETERS = {"resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962, "resnet_digits": 172_218,
+              "resnet_small": 75_290}
+DEPTHS = {"resnet_digits": 14, "resnet_small": 8}
 
 
 def built(name: str, *arguments: int) -> nn.Module:
@@ -28,14 +30,23 @@ def test_parameters_depth_and_names(name):
     model = built(name, 10, 1 if name == "resnet_digits" else 3)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
     weighted = [n for n, m in model.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    assert len(weighted) == (14 if name == "resnet_digits" else int(name.removeprefix("resnet")))
+    assert len(weighted) == (DEPTHS.get(name) or int(name.removeprefix("resnet")))
     assert weighted[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"] and weighted[-1] == "fc"
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [("resnet20", 3, 32), ("resnet20", 1, 8), ("resnet_digits", 1, 8), ("resnet_digits", 3, 32), ("resnet_digits", 3, 7)])
+@pytest.mark.parametrize(("name", "channels", "size"), [("resnet20", 3, 32), ("resnet20", 1, 8), ("resnet_digits", 1, 8), ("resnet_digits", 3, 32), ("resnet_digits", 3, 7), ("resnet_small", 3, 32), ("resnet_small", 1, 5)])
 def test_images_of_any_size(name, channels, size):
     model = built(name, 7, channels).train()
     assert model(torch.zeros(3, channels, size, size)).shape == (3, 7)
+
+
+def test_the_small_one_has_half_the_resolution():
+    sizes = []
+    model = built("resnet_small", 10)
+    for stage in (model.layer1, model.layer2, model.layer3):
+        stage.register_forward_hook(lambda module, inputs, out: sizes.append(tuple(out.shape[1:])))
+    model(torch.zeros(1, 3, 32, 32))
+    assert sizes == [(16, 16, 16), (32, 8, 8), (64, 4, 4)]
 
 
 def test_shortcut_is_means_then_zeros_with_a_gradient():

@@ -10,7 +10,7 @@ from benchbase_plugins.models import vgg
 
 # closed forms: 3x3 kernels between successive widths, two norm parameters a channel, then the classifier
 PARAMETERS = {"vgg11": 9_492_042, "vgg13": 9_676_746, "vgg16": 14_987_722, "vgg19": 20_035_018, "vgg19_bias": 20_040_522, "vgg_digits": 139_818,
-              "vgg16_gap": 14_719_818}
+              "vgg_small": 68_314, "vgg16_gap": 14_719_818}
 
 
 def built(name: str, *arguments: int) -> nn.Module:

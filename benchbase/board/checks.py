@@ -100,7 +100,8 @@ def network(record: Record) -> Why:
     if not dense and m.equivalence is None:
         yield "metrics.equivalence is missing: nobody compared the zeroed with the sliced network", RERUN
     if m.equivalence is not None and m.equivalence > LOGITS:
-        yield f"metrics.equivalence is {m.equivalence:g}: the sliced network is not the zeroed one", "this is a bug of the harness or of a plugin: please report it"
+        yield (f"metrics.equivalence is {m.equivalence:g}: the sliced network is not the zeroed one",
+               "this is a bug of the harness or of a plugin: please report it")
     if record.architecture.masks and m.nonzero >= m.params:
         yield "the network is masked and has no zero weight", RERUN
     if dense and (record.kept or record.architecture.shapes or record.architecture.masks):
@@ -111,8 +112,8 @@ def measured(record: Record) -> Why:
     """Both one-shot accuracies and their calibration set (gate 12); top-5 where there are 100 classes (gate 18)."""
     m = record.metrics
     if record.protocol == "one-shot":
-        lacking = [name for name, value in (("metrics.top1_bn", m.top1_bn), ("metrics.loss_bn", m.loss_bn), ("digests.calibration", record.digests.calibration))
-                   if value is None]
+        needed = {"metrics.top1_bn": m.top1_bn, "metrics.loss_bn": m.loss_bn, "digests.calibration": record.digests.calibration}
+        lacking = [name for name, value in needed.items() if value is None]
         if lacking:
             yield f"one-shot without {lacking[0]}: batch-norm statistics were not recomputed", RERUN
     elif m.top1_bn is not None:

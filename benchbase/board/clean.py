@@ -9,7 +9,8 @@ from typing import Any
 
 from benchbase.values.record_fields import scrub
 
-PRIVATE = frozenset({"host", "hostname", "node", "nodename", "user", "username", "login", "home", "cwd", "path", "ip", "address", "email", "uuid", "serial"})
+PRIVATE = frozenset({"host", "hostname", "node", "nodename", "user", "username", "login", "home", "cwd", "path", "ip", "address", "email", "uuid",
+                     "serial"})
 ADDRESS = re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 NUMBERS = re.compile(r"(?<![\d.])(\d{1,3}\.){3}\d{1,3}(?![\d.])")
 HOME = re.compile(r"(^|[\s=:'\"(])~\w*[/\\]|file://|\\\\\w")

@@ -94,7 +94,7 @@ def _seeds(record: Record, others: Iterable[Record]) -> Sequence[float]:
     from benchbase.board.labels import row_key, table_key
 
     own = table_key(record), row_key(record), record.protocol
-    found = {r.seed: r.metrics.top1 for r in others if (r.protocol, r.model) == (record.protocol, record.model) and (table_key(r), row_key(r), r.protocol) == own}
+    found = {r.seed: r.metrics.top1 for r in others if r.protocol == record.protocol and (table_key(r), row_key(r), r.protocol) == own}
     return [found[seed] for seed in sorted(found)]
 
 

@@ -27,8 +27,9 @@ def commit_of(folder: Path, ref: str) -> str:
     """The commit that a name means. BenchError for one that is not there, and where `folder` is in no repository."""
     if ref.startswith("-"):
         raise BenchError(f"{ref!r} is no commit", "name a branch, a tag or a commit")
-    return git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", what=f"no commit {ref!r} in the repository of {folder}",
-               todo="name a branch, a tag or a commit that is there; fetch it first in a shallow clone").decode().strip()
+    found = git(folder, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", what=f"no commit {ref!r} in the repository of {folder}",
+                todo="name a branch, a tag or a commit that is there; fetch it first in a shallow clone")
+    return found.decode().strip()
 
 
 def blobs(folder: Path, commit: str) -> dict[str, str]:

@@ -35,7 +35,8 @@ RULES: tuple[Rule, ...] = (
      lambda r: round(r.ledger.retrain.images / r.ledger.retrain.epochs) if r.ledger.retrain.epochs else 0))
 
 
-def _same(records: Sequence[tuple[Item, Record]], text: str, group: Callable[[Record], Hashable], value: Callable[[Record], Hashable]) -> Iterator[Finding]:
+def _same(records: Sequence[tuple[Item, Record]], text: str, group: Callable[[Record], Hashable],
+          value: Callable[[Record], Hashable]) -> Iterator[Finding]:
     """A value that all records of a group must have; those that differ from most of them are named."""
     groups: dict[Hashable, dict[Hashable, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for item, r in records:
@@ -55,11 +56,12 @@ def _close(records: Sequence[tuple[Item, Record]]) -> Iterator[Finding]:
     """The same weights have the same accuracy, up to what processors differ in (gate 1)."""
     seen: dict[Hashable, tuple[Item, float]] = {}
     for item, r in records:
-        nets = ((f"final network {r.digests.final[:12]}", r.digests.final, r.metrics.top1), (f"base {r.digests.plain[:12]}", r.digests.plain, r.unpruned.top1))
+        nets = (("final network", r.digests.final, r.metrics.top1), ("base", r.digests.plain, r.unpruned.top1))
         for name, weights, top1 in nets:
             first, other = seen.setdefault((r.dataset.fingerprint, weights), (item, top1))
             if abs(other - top1) > SAME_WEIGHTS:
-                yield Finding(item.file, f"the {name} has top-1 {top1:.2f}, and {other:.2f} in {PurePosixPath(first.file).name[:12]}", RERUN)
+                where = PurePosixPath(first.file).name[:12]
+                yield Finding(item.file, f"the {name} {weights[:12]} has top-1 {top1:.2f}, and {other:.2f} in {where}", RERUN)
 
 
 def _shared(records: Sequence[tuple[Item, Record]]) -> Iterator[Finding]:
@@ -86,7 +88,8 @@ def _superseding(records: Sequence[tuple[Item, Record]]) -> Iterator[Finding]:
     cells = {r.key: _cell(r) for _, r in records}
     for item, r in records:
         if r.supersedes and r.supersedes in cells and cells[r.supersedes] != _cell(r):
-            yield Finding(item.file, f"supersedes {r.supersedes[:12]}, a record of another cell", "a correction names the record of the same cell that it stands for")
+            yield Finding(item.file, f"supersedes {r.supersedes[:12]}, a record of another cell",
+                          "a correction names the record of the same cell that it stands for")
 
 
 def _cell(r: Record) -> tuple[Any, ...]:
@@ -114,7 +117,8 @@ def _copies(items: Sequence[Item]) -> Iterator[Finding]:
     for item in sorted(items, key=lambda i: (i.value.key, i.repeat)):
         other = first.setdefault((item.value.key, (item.value.started, getattr(item.value, "seconds", None), item.value.protocol)), item)
         if other is not item:
-            yield Finding(item.file, f"repeats {PurePosixPath(other.file).name} to the second: a copy is no reproduction", "take it away; `bench reproduce` makes one")
+            yield Finding(item.file, f"repeats {PurePosixPath(other.file).name} to the second: a copy is no reproduction",
+                          "take it away; `bench reproduce` makes one")
 
 
 def notes(tables: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -39,15 +39,18 @@ def sound_data(*, dataset: str = "digits", model: str = "vgg-digits", method: st
     size = {name: value * width // WIDTH for name, value in DENSE.items()}
     epochs = {"one-shot": 0, "finetune": TUNE.epochs, "scratch-b": BASE.epochs * WIDTH // width, "finetune-matched": BASE.epochs,
               "scratch-matched": BASE.epochs * WIDTH // width + BASE.epochs, "unpruned-long": 300}.get(protocol, BASE.epochs)
-    architecture = Architecture(model, 10, (1, 8, 8), **({} if dense else {"shapes": {"conv1.weight": (width, 1, 3, 3)}, "widths": {"conv1": width}}))
-    digests = {"plain": sha("plain", dataset, model, seed), "base": sha("plain", dataset, model, seed), "pruned": sha("pruned", method, seed, width, model),
-               "architecture": architecture.digest, "calibration": sha("calibration", dataset) if protocol == "one-shot" else None}
+    shrunk: dict[str, Any] = {} if dense else {"shapes": {"conv1.weight": (width, 1, 3, 3)}, "widths": {"conv1": width}}
+    architecture = Architecture(model, 10, (1, 8, 8), **shrunk)
+    base = sha("plain", dataset, model, seed)
+    digests = {"plain": base, "base": base, "pruned": sha("pruned", dataset, method, seed, width, model), "architecture": architecture.digest,
+               "calibration": sha("calibration", dataset) if protocol == "one-shot" else None}
     final = digests["pruned"] if protocol == "one-shot" else sha("final", *run)
     data = record_data(dataset=dataset, model=model, method=method, protocol=protocol, seed=seed, budget=Budget(ratio=ratio), right=right, n=TEST,
                        recipe=BASE, finetune=TUNE)
     data |= {"architecture": architecture.to_json(), "kept": {} if dense else {"conv1": list(range(width))},
              "scratch_epochs": {**data["scratch_epochs"], "ratio": WIDTH / width} if fresh else None,
-             "metrics": {**data["metrics"], **size, "top1": 100 * right / TEST, "epochs": epochs}, "correct": bits(right, TEST, chance.getrandbits(32)),
+             "metrics": {**data["metrics"], **size, "top1": 100 * right / TEST, "epochs": epochs},
+             "correct": bits(right, TEST, chance.getrandbits(32)),
              "achieved": {"channels": 1 - width / WIDTH, **{k: 1 - v / DENSE[k] for k, v in size.items()}},
              "unpruned": {"top1": 100 * plain / TEST, "top5": 100.0, "loss": 0.2, **DENSE}, "digests": {**digests, "final": final},
              "ledger": {"pretrain": phase(0 if dense or fresh else BASE.epochs, DENSE["macs"]), "prune": phase(0, 0),

@@ -16,7 +16,8 @@ PLUGIN = VALUES | {"plugin", "nets.method", "training.dataset"}
 FLOW = PLUGIN | {"nets", "training", "flow"}
 MAY = {"__init__": set(), "errors": set(), "values": VALUES, "nets": VALUES | {"nets"}, "training": VALUES | {"training", "nets.method"},
        "plugin": PLUGIN,
-       "board": VALUES | {"board"}, "flow": FLOW, "api": FLOW, "cli": FLOW | {"board", "cli"}}
+       "board": VALUES | {"board"}, "flow": FLOW, "api": FLOW, "cli": FLOW | {"board", "cli", "conformance"},
+       "conformance": FLOW | {"conformance"}}
 
 
 def modules(folder: str, package: str) -> dict[str, Path]:
@@ -76,7 +77,8 @@ def test_imports_point_inwards(module):
                 f"{module} imports {name}: plugins do not know each other, only what stands beside them with an underscore"
 
 
-LIGHT = ("benchbase.errors", "benchbase.api", "benchbase.values", "benchbase.board", "benchbase.plugin", "benchbase.cli")
+LIGHT = ("benchbase.errors", "benchbase.api", "benchbase.values", "benchbase.board", "benchbase.plugin", "benchbase.cli", "benchbase.conformance.walk",
+         "benchbase.conformance.pytest_plugin")
 
 
 @pytest.mark.parametrize("module", ["benchbase", *ENTRIES, *(m for m in FILES if m.startswith(LIGHT))])

@@ -16,6 +16,7 @@ VERBS = {
     "list": "List methods, models, data sets and everything else there is.",
     "show": "Show one of them: parameters, paper, reported numbers.",
     "explain": "Show which channels of a network go together, and what pins the rest.",
+    "check": "Check that plugins keep the contract.",
     "leaderboard": "Build or print the tables of a leaderboard.",
     "doctor": "Check versions, devices, plugins and folders; say how to mend what is wrong.",
 }

@@ -48,6 +48,10 @@ class Plugins:
         no_clash(found)
         return list(found)
 
+    def every(self, kind: str) -> tuple[Offer, ...]:
+        """As `offers`, names that two plugins offer included."""
+        return self._gather(kind)
+
     def offer(self, kind: str, name: str) -> Offer:
         """The offer of that name."""
         by_name = {offer.name: offer for offer in self.offers(kind)}

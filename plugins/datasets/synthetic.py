@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Synthetic(Dataset):
     """Gaussian blobs: each class is one image of normal noise, each example its class's image plus `noise` times normal noise.
 
-    Float-valued, not augmented, linearly separable at the default noise. train, test: images a split.  seed: of everything drawn.
+    Float-valued, not augmented, linearly separable at the default noise.  num_classes, size, channels: of the images.  train, test: images a
+    split.  seed: of everything drawn.
     """
 
     num_classes: int = 4

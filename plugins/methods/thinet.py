@@ -21,6 +21,7 @@ class ThiNet(Method):
     images: training images to sample from.  positions: output positions sampled on each.  All output channels of the next layer count at
     each position, where the paper draws one at random: the same objective without that noise.  Where several layers read a group, the
     first decides and each is refitted; a group that no convolution or linear layer reads directly keeps its largest filters (L1).
+    refit: whether the kept channels get that scale.
     finetune_epochs: epochs of fine-tuning after each group, as in the paper; they count in the ledger.
     """
 

@@ -16,12 +16,14 @@ from benchbase.board import words
 from benchbase.board.entry import OWN_BASE, RECOMPUTED, UNPRUNED, Entry, Gap
 from benchbase.board.picture import draw, scale_of
 from benchbase.board.row import WEIGHTS, Row
+from benchbase.board.stats import Interval
 from benchbase.board.table import Table
 from benchbase.board.verdict import ENOUGH, LITTLE, MATTER, SCRATCH, UNDECIDED
 
 STYLES = {MATTER: "bold green", LITTLE: "green", ENOUGH: "bold cyan", SCRATCH: "bold magenta", UNDECIDED: "yellow"}
 ASCII = str.maketrans({"±": "+-", "−": "-", "–": "-", "×": "x", "·": "-", "…": "...", "†": "*", "→": ">",
                        "●": "o", "─": "-", "│": "|", "┊": ":", "├": "[", "┤": "]", "◂": "<", "▸": ">"})
+RANKED = (("finetune-matched", "finetune"), ("scratch-matched", "scratch-b", "scratch-e"))  # of each pair or triple the first that is there
 PICTURES = (33, 25, 19)  # widths of a drawn interval, the widest that fits is taken
 
 
@@ -86,6 +88,9 @@ def _section(table: Table, pen: Pen, fits: Callable[[Grid], bool]) -> Iterator[R
             yield Text()
             drawn = [gaps(table, rows, pen, width) for width in PICTURES]
             yield next((grid for grid in drawn if fits(grid)), None) or gaps(table, rows, pen, 0)
+        if any(row.ranks for row in rows):
+            yield Text()
+            yield standings(rows, pen)
     yield from _footnotes(table, pen, notes)
     yield Text()
 
@@ -137,7 +142,7 @@ def listing(rows: Sequence[Row], pen: Pen, notes: Notes) -> Grid:
 def gaps(table: Table, rows: Sequence[Row], pen: Pen, picture: int) -> Grid:
     """What inherited weights gain over fresh ones: in numbers, drawn over `picture` characters, and in the word that it earns."""
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, leading=1)
-    scale = scale_of((g.interval for row in rows for g in row.gaps), table.delta)
+    scale = scale_of((line[2] for row in rows for line in _intervals(row)), table.delta)
     grid.add_column(pen("method"), max_width=18, overflow="fold")
     grid.add_column(pen("verdict"), max_width=14)
     grid.add_column(pen("points of top-1"), no_wrap=True)
@@ -146,10 +151,32 @@ def gaps(table: Table, rows: Sequence[Row], pen: Pen, picture: int) -> Grid:
         grid.add_column(pen.drawn("scratch ◂0▸ weights".center(picture)), no_wrap=True, min_width=picture)
     for row in rows:
         if row.gaps:
-            cells = [pen.lines(*(pen(text(g), _grey(g.name)) for g in row.gaps)) for text in (_sides, lambda g: _points(row, g))]
+            told = list(_intervals(row))
+            cells = [pen.lines(*(pen(line[i], line[3]) for line in told)) for i in (0, 1)]
             if picture:
-                cells.append(pen.lines(*(pen.drawn(draw(g.interval, scale, table.delta, picture), _grey(g.name)) for g in row.gaps)))
+                cells.append(pen.lines(*(pen.drawn(draw(interval, scale, table.delta, picture), style) for _, _, interval, style in told)))
             grid.add_row(pen.lines(pen(row.who.label), pen(row.goal.label, "dim")), pen(words.says(row), STYLES.get(row.verdict.word, "dim")), *cells)
+    return grid
+
+
+def _intervals(row: Row) -> Iterator[tuple[str, str, Interval, str]]:
+    """(what, in numbers, to draw, style), a line each: the gaps, and beneath the first the interval over seeds and test images."""
+    for gap in row.gaps:
+        yield _sides(gap), _points(row, gap), gap.interval, _grey(gap.name)
+        if gap.crossed and words.sample(gap):
+            yield "with the test sample", words.interval(gap.crossed), gap.crossed, "dim"
+
+
+def standings(rows: Sequence[Row], pen: Pen) -> Grid:
+    """Ranks at common points, of the pruned networks trained on and of the fresh ones."""
+    there = {rank.protocol for row in rows for rank in row.ranks}
+    columns = [p for group in RANKED if (p := next((p for p in group if p in there), ""))] or sorted(there)[:1]
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for name in ("method", "budget", "point", *(f"rank, {p}" for p in columns)):
+        grid.add_column(pen(name), overflow="fold")
+    for row in rows:
+        if row.size:
+            grid.add_row(pen(row.who.label), pen(row.goal.label, "dim"), pen(words.place(row)), *(pen(words.rank(row, p)) for p in columns))
     return grid
 
 

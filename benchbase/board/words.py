@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchbase.board.curve import factor_of
 from benchbase.board.entry import Entry, Gap
 from benchbase.board.labels import written
 from benchbase.board.row import Row, Who
@@ -79,6 +80,29 @@ def interval(gap: Interval) -> str:
     if gap.low is None or gap.high is None:
         return f"{signed(gap.mean)} (one seed)"
     return f"{signed(gap.mean)} [{signed(gap.low)}, {signed(gap.high)}]"
+
+
+def sample(gap: Gap) -> str:
+    """A gap's second interval, in which the test sample varies as well; "" where there is none."""
+    second = gap.crossed
+    return "" if second is None or second.low is None or second.high is None else f"[{signed(second.low)}, {signed(second.high)}]"
+
+
+def rank(row: Row, protocol: str) -> str:
+    """Where a row stands under a protocol among those at its common point.
+
+    A range of ranks, of so many distinct networks; a dash where it has none, because it lies at no common point or is alone there.
+    """
+    found = next((r for r in row.ranks if r.protocol == protocol), None)
+    if found is None:
+        return NOTHING
+    return f"{found.low if found.low == found.high else f'{found.low}–{found.high}'} of {found.of}"
+
+
+def place(row: Row) -> str:
+    """The common point that a row lies at, or the factor that is none."""
+    factor = factor_of(row)
+    return f"{row.point}×" if row.point else f"{factor:.3g}×, no common point" if factor else NOTHING
 
 
 def gap_name(gap: Gap) -> str:

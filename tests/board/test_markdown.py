@@ -7,8 +7,10 @@ import re
 import pytest
 from factory import failure, judged, record, sha, sweep
 from markdown_it import MarkdownIt
+from points import at, masked
 
 from benchbase.board import markdown, words
+from benchbase.board.curve import POINTS
 from benchbase.board.markdown import md
 from benchbase.board.table import tables
 from benchbase.values.budget import Budget
@@ -102,3 +104,14 @@ def test_the_same_bytes_in_any_order():
                record(method="thinet", params={"images": 256})]
     one = markdown.render(tables(records))
     assert one == markdown.render(tables(random.Random(0).sample(records, len(records)))) and one.endswith("\n") and "\r" not in one
+
+
+def test_ranks_areas_and_second_intervals_where_they_are_due():
+    page = markdown.render(tables([r for m in ("a", "b") for i, factor in enumerate(POINTS) for r in at(factor, 880 - 20 * i, method=m)]))
+    assert page.count("1–2 of 2") == 10 and "| a | finetune | 2× | 32× | 5 | 93.65 ± 0.11 |" in page
+    page = markdown.render(tables([*at(4), *at(2), *masked(4)]))
+    assert "rank by accuracy" not in page and "mean accuracy over the curve" not in page  # alone at each point, of two points
+    page = markdown.render(tables(judged(20)))
+    assert "scratch-matched (± 0.5) |" in page and "n 5; with the test sample [+1." in page
+    page = markdown.render(tables(sweep({"finetune": [850, 851, 853], "scratch-b": [850, 853, 851]})))
+    assert "<sub>0.00 [" in page and "(± 0.5)" not in page  # the paper's own gap stands in small

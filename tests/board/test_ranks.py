@@ -4,7 +4,7 @@ import random
 
 import pytest
 from factory import record, sha, sweep
-from test_curve import at, masked
+from points import at, masked
 
 from benchbase.board.ranks import difference, ranks_of, significant
 from benchbase.board.stats import paired_p

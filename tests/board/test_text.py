@@ -5,6 +5,7 @@ import re
 
 import pytest
 from factory import failure, judged, record, sha, sweep
+from points import at
 from rich.console import Console
 
 from benchbase.board import text
@@ -99,3 +100,11 @@ def test_weights_stand_apart():
     masks = {"architecture__masks": sha("m"), "architecture__shapes": {}, "architecture__widths": {}, "kept": {}, "metrics__nonzero": 14_000}
     page = printed([record(), record(method="magnitude", **masks)])
     assert page.index("params") < page.index("l1-norm") < page.index("nonzero") < page.rindex("magnitude") and "14.0k (10.0×)" in page
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_ranks_and_the_interval_with_the_test_sample(width):
+    page = printed([*at(4), *at(4, method="thinet"), *judged(20, budget=Budget(macs=0.9))], width)
+    assert "rank, finetune" in page and page.count("1–2 of 2") == 2 and max(map(len, page.splitlines())) <= width
+    assert "with the test sample" in page
+    assert "rank, " not in printed(judged(20), width)

@@ -8,6 +8,7 @@ import pytest
 from factory import BASE, judged, record, sweep
 from hypothesis import given
 from hypothesis import strategies as st
+from points import at
 
 import benchbase.board
 from benchbase.board import words
@@ -72,3 +73,15 @@ def test_what_is_known_of_the_base():
         assert table.base.converged is state and said[state] in words.base(table)
     (short,) = tables([*judged(0), record(protocol="scratch-b", metrics__epochs=1000)])
     assert short.base.converged is None and "longest scratch training took 1000 epochs" in words.base(short)
+
+
+def test_ranks_points_and_second_intervals():
+    clear = [r for m, right in (("a", 880), ("b", 840), ("c", 800)) for r in at(4, right, seeds=5, method=m) if r.seed % 5 < 5]
+    spread = [r.model_copy(update={"metrics": r.metrics.model_copy(update={"top1": r.metrics.top1 + 0.01 * (r.seed * ord(r.method.name) % 3)})})
+              for r in clear]
+    (table,) = tables([*spread, *at(3, method="c")])
+    told = {row.label: (words.place(row), words.rank(row, "finetune")) for row in table.rows}
+    assert told == {"c macs=0.666667": ("3×, no common point", "–"), "a macs=0.75": ("4×", "1 of 3"), "b macs=0.75": ("4×", "2 of 3"),
+                    "c macs=0.75": ("4×", "3 of 3")}
+    (table,) = tables(judged(20))
+    assert words.sample(table.rows[0].gap("matched")).startswith("[+1.") and words.rank(table.rows[0], "finetune-matched") == words.NOTHING

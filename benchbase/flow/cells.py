@@ -152,7 +152,7 @@ def product_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     models = [plugins.model_name(name) for name in suite.models]
     for name in models:
         plugins.model(name)
-    datasets = [plugins.dataset(text).value for text in suite.datasets]
+    datasets = [placed(plugins.dataset(text).value, tools.data_root) for text in suite.datasets]
     _no_twins("method", suite.methods, [found.value for found in methods])
     _no_twins("budget", [b.label for b in budgets], budgets)
     _no_twins("protocol", suite.protocols, suite.protocols)
@@ -163,6 +163,15 @@ def product_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     others = {budget.like: _checked(plugins.method(budget.like)).value for budget in budgets if budget.like}
     return [Cell(method.value, work, budget, protocols, seed, method.offer, metrics, _like(budget, others, work, seed))
             for work, budget, method, seed in product(works, budgets, methods, suite.seeds)]
+
+
+def placed(dataset: Any, root: Path) -> Any:
+    """The data set. A relative path of one that lies in the data folder `root` and not here is read there: a suite names no folder of one
+    machine."""
+    path = getattr(dataset, "path", None)
+    if not isinstance(path, str) or not path or Path(path).expanduser().exists() or not (root / path).exists():
+        return dataset
+    return replace(dataset, path=str((root / path).absolute()))
 
 
 def _like(budget: Budget, methods: Mapping[str | None, Any], work: Work, seed: int) -> Cell | None:

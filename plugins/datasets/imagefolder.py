@@ -52,7 +52,7 @@ class ImageFolder(Dataset):
         folder = Path(self.path).expanduser()
         if not self.path or not folder.is_dir():
             raise BenchError(f"imagefolder: there is no folder {self.path!r}" if self.path else "imagefolder needs a folder",
-                             "write imagefolder:PATH, with PATH/train/CLASS/*.jpg and PATH/test/CLASS/*.jpg in it")
+                             "write imagefolder:PATH, with PATH/train/CLASS/*.jpg and PATH/test/CLASS/*.jpg in it; PATH may lie in the data folder")
         return folder
 
     @cached_property

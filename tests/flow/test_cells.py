@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from benchbase.errors import BenchError
-from benchbase.flow.cells import cells_of, identified, source_digest, with_siblings
+from benchbase.flow.cells import cells_of, identified, placed, source_digest, with_siblings
 from benchbase.flow.tools import Tools
 from benchbase.plugin.manager import load_plugins
 from benchbase.training.machine import Machine
 from benchbase.values.budget import Budget
 from benchbase.values.recipe import Recipe
+from benchbase_plugins.datasets.digits import Digits
 from benchbase_plugins.methods.thinet import ThiNet
 from benchbase_plugins.models.vgg import vgg_digits
 
@@ -36,6 +37,17 @@ def test_parts_are_united_and_what_two_ask_for_stands_once(cells, tiny):
     assert [(c.method.name, [p.name for p in c.protocols], c.work.recipe.epochs) for c in made] == [
         ("l1-norm", ["one-shot", "finetune", "scratch-e"], 2), ("random", ["one-shot", "finetune", "scratch-e"], 2), ("random", ["scratch-b"], 2),
         ("thinet", ["finetune", "scratch-b"], 2), ("random", ["one-shot", "finetune", "scratch-e"], 3)]
+
+
+def test_a_relative_path_of_a_data_set_may_lie_in_the_data_folder(tools, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = tools.plugins.dataset("imagefolder:photos/small[size=8]").value
+    assert placed(asked, tmp_path / "data") is asked and placed(Digits(), tmp_path) == Digits()
+    (tmp_path / "data" / "photos" / "small").mkdir(parents=True)
+    there = placed(asked, tmp_path / "data")
+    assert Path(there.path) == tmp_path / "data" / "photos" / "small" and (there.name, there.size) == ("small", 8)
+    (tmp_path / "photos" / "small").mkdir(parents=True)
+    assert placed(asked, tmp_path / "data") is asked
 
 
 def test_what_is_wrong_in_any_part_is_said(cells, tiny):

@@ -18,7 +18,8 @@ Layout = list["Ids | None"]
 class Channels:
     """What the operations of a network say of its channels, collected while its graph is read.
 
-    uses: (parameter or buffer, dimension, nodes).  numbers: name of a module's number -> the nodes it counts.  written: (layer, nodes) of layers that write channels, in the order they run.
+    uses: (parameter or buffer, dimension, nodes).  numbers: name of a module's number -> the nodes it counts.  written: (layer,
+    nodes) of layers that write channels, in the order they run.
     added: nodes that went through an addition of two activations.  gates: nodes that multiply others, one value for many positions.
     picked: nodes that a gather takes from a stream.
     """

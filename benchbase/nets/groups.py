@@ -65,7 +65,8 @@ def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
         own = {layer for layer, ids in calls if not gates[ids].all()} or set(layers[:1])
         names[layers[0]] += 1
         name = layers[0] if names[layers[0]] == 1 else f"{layers[0]}#{names[layers[0]]}"
-        groups.append(Group(name, len(members.uses[0].at), members.uses, len(own) == 1 and not shared[members.channel], tuple(layers), members.numbers))
+        inner = len(own) == 1 and not shared[members.channel]
+        groups.append(Group(name, len(members.uses[0].at), members.uses, inner, tuple(layers), members.numbers))
     return tuple(groups), _pins(channels, label, reason)
 
 

@@ -64,7 +64,7 @@ class Method:
     target: ClassVar[Literal["predefined", "automatic"]] = "predefined"  # who decides the widths: the user's budget, or the method
     paper: ClassVar[str] = ""            # a citation
     version: ClassVar[int] = 1           # raise it when results change: it is part of every key
-    scope: ClassVar[Literal["inner", "all"]] = "inner"  # groups a budget speaks of unless it says otherwise; inner: one producer, no addition, no gather
+    scope: ClassVar[Literal["inner", "all"]] = "inner"  # groups of a budget that names none; inner: one producer, no addition, no gather
     keep_at_least: ClassVar[int] = 0     # 1: a layer that would lose everything keeps its best channel, and the report lists it
     tunes: ClassVar[bool] = False        # select calls net.tune: the fine-tuning recipe is then part of its key
     restarts: ClassVar[bool] = False     # select calls net.restart: the base's recipe is then part of its key

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def named(module: nn.Module, size: int) -> list[str]:
     """The attributes of a module that are `size`: one that torch does not know, since layers of torch follow their tensors."""
-    return [] if type(module).__module__.startswith("torch.nn.") else [name for name, value in vars(module).items() if type(value) is int and value == size]
+    if type(module).__module__.startswith("torch.nn."):
+        return []
+    return [name for name, value in vars(module).items() if type(value) is int and value == size]
 
 
 def listed(module: nn.Module, sizes: Sequence[int]) -> list[str]:

@@ -189,7 +189,8 @@ def _report(chosen: Chosen, small: Small, method: Method, asked: Budget, model: 
     width = sum(g.width for g in groups)
     stay = sum(len(chosen.selection.kept[g.name]) for g in groups)
     least = solve.rescued(asked, groups) if method.keep_at_least and not _decides(method) else []
-    achieved = {"channels": 1 - stay / width if width else 0.0} | {key: 1 - v["pruned"] / v["dense"] if v["dense"] else 0.0 for key, v in both.items()}
+    achieved = {"channels": 1 - stay / width if width else 0.0}
+    achieved |= {key: 1 - v["pruned"] / v["dense"] if v["dense"] else 0.0 for key, v in both.items()}
     if masks := chosen.selection.masks.values():
         achieved["weights"] = 1 - sum(int(m.sum()) for m in masks) / sum(m.numel() for m in masks)
     return {**both, "rescued": [*least, *(n for n in chosen.net.rescued if n not in least)], "asked": asked.to_json(),

@@ -158,8 +158,9 @@ def _check_runs(net: nn.Module, architecture: Architecture) -> None:
         with torch.no_grad():
             net.eval()(torch.zeros(1, *architecture.shape))
     except Exception as error:  # noqa: BLE001 -- any failure means that it does not fit
-        raise BenchError(f"the architecture does not fit {architecture.model}: the cut network does not run on {tuple(architecture.shape)} "
-                         f"({str(error).splitlines()[0] if str(error) else type(error).__name__})", "use it with the model it was pruned from") from None
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BenchError(f"the architecture does not fit {architecture.model}: the cut network does not run on {tuple(architecture.shape)} ({why})",
+                         "use it with the model it was pruned from") from None
     finally:
         for module, training in modes:
             module.training = training

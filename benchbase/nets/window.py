@@ -39,7 +39,8 @@ def geometry(node: Node) -> tuple[Window | None, int]:
         before = tuple(t // 2 for t in total)
         after = tuple(t - b for t, b in zip(total, before, strict=True))
     else:
-        before = after = (0,) * len(kernel) if args["padding"] == "valid" else tuple(args["padding"]) * (len(kernel) if len(args["padding"]) == 1 else 1)
+        padding = (0,) if args["padding"] == "valid" else tuple(args["padding"])
+        before = after = padding * (len(kernel) if len(padding) == 1 else 1)
     return Window(kernel, many[0], before, after, many[1]), args["groups"]
 
 

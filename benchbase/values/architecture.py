@@ -23,7 +23,8 @@ class Architecture:
 
     shape: (channels, height, width) of one input.  shapes: parameter or buffer -> its shape, or a number that a module keeps of its
     channels -> (that number,); only where it differs from the dense model's.  selects: gather -> indices it reads.  dropped: blocks that
-    became their shortcut.  masks: digest of the weight masks.  widths: group -> channels, for people: not part of the digest, so that a better tracing rule never changes an old file's meaning.
+    became their shortcut.  masks: digest of the weight masks.  widths: group -> channels, for people: not part of the digest, so that a better
+    tracing rule never changes an old file's meaning.
     """
 
     model: str

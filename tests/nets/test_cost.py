@@ -28,7 +28,8 @@ class Head(nn.Sequential):
 
 
 @pytest.mark.parametrize(("layer", "macs"), [
-    (nn.Conv2d(4, 6, 3), 6 * 6 * 6 * 4 * 9), (nn.Conv2d(4, 6, 3, padding=1), 64 * 6 * 4 * 9), (nn.Conv2d(4, 6, 3, stride=2, padding=1), 16 * 6 * 4 * 9),
+    (nn.Conv2d(4, 6, 3), 6 * 6 * 6 * 4 * 9), (nn.Conv2d(4, 6, 3, padding=1), 64 * 6 * 4 * 9),
+    (nn.Conv2d(4, 6, 3, stride=2, padding=1), 16 * 6 * 4 * 9),
     (nn.Conv2d(4, 6, 3, padding=2, dilation=2), 64 * 6 * 4 * 9), (nn.Conv2d(4, 6, (1, 3), padding=(0, 1), bias=False), 64 * 6 * 4 * 3),
     (nn.Conv2d(4, 6, 3, padding="same", groups=2), 64 * 6 * 2 * 9), (nn.Conv2d(4, 8, 3, padding=1, groups=4), 64 * 8 * 9),
     (nn.ConvTranspose2d(4, 6, 2, stride=2), 64 * 4 * 6 * 4)])

@@ -23,7 +23,8 @@ def _net() -> nn.Module:
 @pytest.fixture
 def pruned() -> Pruned:
     small = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3), nn.Flatten()).eval()
-    shapes = {"0.weight": (4, 1, 3, 3), "0.bias": (4,), "2.weight": (2, 4, 3, 3)} | {f"1.{k}": (4,) for k in ("weight", "bias", "running_mean", "running_var")}
+    shapes = {"0.weight": (4, 1, 3, 3), "0.bias": (4,), "2.weight": (2, 4, 3, 3)}
+    shapes |= {f"1.{k}": (4,) for k in ("weight", "bias", "running_mean", "running_var")}
     return Pruned(small, Selection({"0": (0, 1, 4, 5)}), Architecture("net", 2, (1, 5, 5), shapes=shapes, widths={"0": 4}), {"equivalence": 0.0})
 
 
@@ -67,8 +68,8 @@ def test_places_that_do_not_do(pruned, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "content"), [("architecture.json", "{"), ("selection.json", "{}"), ("selection.json", '{"kept": 3, "reads": {}}'),
-                                              *[("selection.json", json.dumps({"kept": {"0": [0, 1]}, "reads": {}, "dropped": [], "masks": None} | said))
-                                                for said in ({"kept": {"0": [1, 0]}}, {"kept": {"0": [0, 0]}}, {"kept": {"0": [-1, 0]}},
+                                              *[("selection.json", json.dumps({"kept": {"0": [0, 1]}, "reads": {}, "dropped": [],
+                                                                               "masks": None} | said)) for said in ({"kept": {"0": [1, 0]}}, {"kept": {"0": [0, 0]}}, {"kept": {"0": [-1, 0]}},
                                                              {"kept": {"0": [0.0]}}, {"kept": {"0": [True]}}, {"kept": {"0": "01"}},
                                                              {"kept": {"0": [2**40]}}, {"reads": []}, {"dropped": "ab"}, {"dropped": ["a", "a"]},
                                                              {"masks": "../masks.safetensors"}, {"masks": True})],

@@ -119,7 +119,8 @@ def test_concatenation_keeps_the_parts_apart():
     ({"a": conv(3, 8), "d": nn.PReLU(8), "b": conv(8, 8)}, lambda m, x: m.b(m.d(m.a(x)))),
     ({"a": conv(3, 8), "b": conv(4, 8)}, lambda m, x: m.b(functional.glu(m.a(x), 1))),
     ({"a": conv(3, 8), "b": conv(8, 8)}, lambda m, x: m.b(torch.cat([p.flip(3) for p in m.a(x).chunk(2, 1)], 1))),
-    ({"a": conv(3, 8), "b": conv(8, 8)}, lambda m, x: m.b((lambda y: y.view(2, 2, y.shape[1] // 2, 8, 8).transpose(1, 2).reshape(2, -1, 8, 8))(m.a(x)))),
+    ({"a": conv(3, 8), "b": conv(8, 8)},
+     lambda m, x: m.b((lambda y: y.view(2, 2, y.shape[1] // 2, 8, 8).transpose(1, 2).reshape(2, -1, 8, 8))(m.a(x)))),
     ({"a": conv(3, 8), "l": nn.Linear(8 * 64, 8)}, lambda m, x: m.l(m.a(x).flatten(1))[:, :, None, None]),
     ({"a": conv(3, 8), "l": nn.Linear(8, 6), "k": nn.Linear(6, 8)}, lambda m, x: m.k(m.l(m.a(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)),
     ({"a": conv(3, 8), "b": conv(8, 8)}, lambda m, x: m.b(functional.pad(m.a(x), (1, 1, 1, 1)))),
@@ -138,15 +139,18 @@ def test_concatenation_keeps_the_parts_apart():
     ({"a": conv(3, 8), "b": conv(4, 8)}, lambda m, x: m.b((lambda y: y.view(2, -1, 2, 8, 8).sum(2))(m.a(x)))),
     ({"a": conv(3, 8), "b": conv(5, 8)}, lambda m, x: m.b(m.a(x)[:, 3:])), ({"a": conv(3, 8), "b": conv(5, 8)}, lambda m, x: m.b(m.a(x)[:, :-3])),
     ({"a": conv(3, 8), "b": conv(8, 8), "q": nn.Linear(8, 6), "k": nn.Linear(8, 6)},
-     lambda m, x: m.b(x.new_ones(2, 8, 8, 8) + torch.einsum("bnc,bmc->bnm", *(f(m.a(x).flatten(2).mT) for f in (m.q, m.k))).softmax(-1)[:, :1, :8, None]))])
+     lambda m, x: m.b(x.new_ones(2, 8, 8, 8)
+                      + torch.einsum("bnc,bmc->bnm", *(f(m.a(x).flatten(2).mT) for f in (m.q, m.k))).softmax(-1)[:, :1, :8, None]))])
 def test_zeroed_and_sliced_agree(layers, forward):
     assert disagreement(Net(forward, **layers)) < 1e-5
 
 
 @pytest.mark.parametrize(("forward", "why"), [
-    (lambda m, x: m.b(torch.renorm(m.a(x), 2, 1, 1)), "without a rule (renorm in the model)"), (lambda m, x: m.b(m.a(x).cumsum(1)), "places along it"),
+    (lambda m, x: m.b(torch.renorm(m.a(x), 2, 1, 1)), "without a rule (renorm in the model)"),
+    (lambda m, x: m.b(m.a(x).cumsum(1)), "places along it"),
     (lambda m, x: m.b(torch.softmax(m.a(x), 1)), "softmax"), (lambda m, x: m.b(functional.layer_norm(m.a(x), (8, 8, 8))), "norm over channels"),
-    (lambda m, x: m.b(functional.group_norm(m.a(x), 2)), "norm over channels"), (lambda m, x: m.b(m.a(x) - m.a(x).mean(1, keepdim=True)), "reduction"),
+    (lambda m, x: m.b(functional.group_norm(m.a(x), 2)), "norm over channels"),
+    (lambda m, x: m.b(m.a(x) - m.a(x).mean(1, keepdim=True)), "reduction"),
     (lambda m, x: m.b(torch.cat([p.flip(3) for p in m.a(x).split([3, 5], 1)], 1)), "written in code"),
     (lambda m, x: m.b(m.a(x).index_select(1, torch.arange(8).flip(0))), "gathered"),
     (lambda m, x: m.b(m.a(x)[:, torch.tensor([1, 0, 2, 3, 4, 5, 6, 7])]), "index"),
@@ -160,7 +164,8 @@ def test_what_mixes_channels_pins_and_is_named(forward, why):
     assert disagreement(model) < 1e-5
 
 
-@pytest.mark.parametrize(("act", "free"), [(functional.relu, True), (lambda t: functional.elu(t) + 1, False), (torch.sigmoid, False), (torch.exp, False),
+@pytest.mark.parametrize(("act", "free"), [(functional.relu, True), (lambda t: functional.elu(t) + 1, False),
+                                           (torch.sigmoid, False), (torch.exp, False),
                                            (lambda t: t.softmax(1), False), (lambda t: functional.silu(t) * 2, True)])
 def test_a_sum_over_channels_needs_zeros(act, free):
     def linear_attention(m, x):

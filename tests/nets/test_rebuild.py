@@ -131,7 +131,8 @@ class First(nn.Module):
 
 
 def test_init_weights_is_applied_to_the_sliced_layers():
-    architecture = Architecture("First", 10, (3, 9, 9), shapes={"one.weight": (SMALL, 3, 3, 3), "one.bias": (SMALL,), "two.weight": (10, SMALL, 3, 3)})
+    shapes = {"one.weight": (SMALL, 3, 3, 3), "one.bias": (SMALL,), "two.weight": (10, SMALL, 3, 3)}
+    architecture = Architecture("First", 10, (3, 9, 9), shapes=shapes)
     made = rebuild(architecture, seed=0, model=First)
     assert made.guessed == ()
     _near(made.model.one.weight, math.sqrt(2 / (9 * SMALL)))

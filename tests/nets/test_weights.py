@@ -98,7 +98,8 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_weights_of_another_model_name_the_first_mismatch():
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     state = model.state_dict()
-    for change, word in [({"1.weight": torch.ones(5, 2)}, "1.weight"), ({"0.bias": torch.ones(2).double()}, "float64"), ({"2.x": torch.ones(1)}, "2.x")]:
+    for change, word in [({"1.weight": torch.ones(5, 2)}, "1.weight"), ({"0.bias": torch.ones(2).double()}, "float64"),
+                         ({"2.x": torch.ones(1)}, "2.x")]:
         with pytest.raises(BenchError, match=word):
             check_weights({**state, **change}, model)
     with pytest.raises(BenchError, match=r"0\.weight"):

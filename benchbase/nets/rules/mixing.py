@@ -111,7 +111,8 @@ def multiplies(call_name: str) -> bool:
     return call_name in ("matmul", "mm", "bmm", "addmm", "linear", "einsum") or call_name.startswith(("conv1d", "conv2d", "conv3d", "conv_transpose"))
 
 
-RULES = {**{name: pool for name in POOLS}, **{name: reduction for name in REDUCTIONS}, "softmax": softmax, "_softmax": softmax, "log_softmax": softmax,
+RULES = {**{name: pool for name in POOLS}, **{name: reduction for name in REDUCTIONS},
+         "softmax": softmax, "_softmax": softmax, "log_softmax": softmax,
          "matmul": matmul, "mm": matmul, "bmm": matmul, "addmm": matmul, "scaled_dot_product_attention": attention, "glu": glu,
          "einsum": einsum}
 __all__ = ["RULES", "multiplies", "operation"]

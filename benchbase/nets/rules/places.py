@@ -10,8 +10,8 @@ from benchbase.nets.channels import Ids, Layout
 from benchbase.nets.interpret import operation
 from benchbase.nets.rules.call import Call
 
-ALONG = """cumsum cumprod cummax cummin logcumsumexp topk sort argsort flip roll fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2
- fft_fftn fft_ifftn fft_rfftn fft_irfftn""".split()
+ALONG = """cumsum cumprod cummax cummin logcumsumexp topk sort argsort flip roll fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2
+ fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn""".split()
 LAST = {"fft_fft2": 2, "fft_ifft2": 2, "fft_rfft2": 2, "fft_irfft2": 2}  # how many last dimensions an operation means where it names none
 
 
@@ -98,4 +98,5 @@ def _bundled(call: Call, ids: Ids, size: int, text: str) -> Ids:
 
 
 RULES: dict[str, Any] = {**{name: along for name in ALONG}, "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle,
-                         "channel_shuffle": channel_shuffle, "im2col": windows, "col2im": folded, "unfold": unfold, "index": index, "embedding": embedding}
+                         "channel_shuffle": channel_shuffle, "im2col": windows, "col2im": folded, "unfold": unfold, "index": index,
+                         "embedding": embedding}

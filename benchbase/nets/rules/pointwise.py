@@ -9,13 +9,14 @@ from benchbase.nets.channels import Layout
 from benchbase.nets.interpret import operation
 from benchbase.nets.rules.call import Call
 
-UNARY = """abs alias alpha_dropout atan bernoulli bernoulli_ celu ceil clamp clamp_ clamp_max clamp_min clone contiguous cos detach detach_ dropout dropout_ elu
- elu_ erf exp exp_ expm1 feature_alpha_dropout feature_dropout feature_dropout_ floor gelu gelu_ hardshrink hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_
- leaky_relu leaky_relu_ lift_fresh lift_fresh_copy log log1p log_sigmoid logical_not mish mish_ nan_to_num neg positive pow reciprocal relu relu6
- relu6_ relu_ round rrelu rrelu_ rsqrt selu selu_ sigmoid sigmoid_ sign silu silu_ sin softplus softshrink softsign sqrt square tanh tanh_ tanhshrink
- threshold threshold_ to type_as _to_copy uniform_ normal_ fill_ zero_ floor_ sqrt_ rsqrt_ neg_ abs_ exp_ square_ zeros_like ones_like full_like empty_like rand_like randn_like""".split()
-JOINT = """add add_ sub sub_ rsub mul mul_ div div_ maximum minimum addcmul addcmul_ addcdiv lerp copy_ where masked_fill masked_fill_ eq ne lt le gt ge
- logical_and logical_or atan2 fmod remainder __and__ __or__""".split()
+UNARY = """abs alias alpha_dropout atan bernoulli bernoulli_ celu ceil clamp clamp_ clamp_max clamp_min clone contiguous cos detach detach_
+ dropout dropout_ elu elu_ erf exp exp_ expm1 feature_alpha_dropout feature_dropout feature_dropout_ floor gelu gelu_ hardshrink hardsigmoid
+ hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ lift_fresh lift_fresh_copy log log1p log_sigmoid logical_not
+ mish mish_ nan_to_num neg positive pow reciprocal relu relu6 relu6_ relu_ round rrelu rrelu_ rsqrt selu selu_ sigmoid sigmoid_ sign silu
+ silu_ sin softplus softshrink softsign sqrt square tanh tanh_ tanhshrink threshold threshold_ to type_as _to_copy uniform_ normal_ fill_
+ zero_ floor_ sqrt_ rsqrt_ neg_ abs_ exp_ square_ zeros_like ones_like full_like empty_like rand_like randn_like""".split()
+JOINT = """add add_ sub sub_ rsub mul mul_ div div_ maximum minimum addcmul addcmul_ addcdiv lerp copy_ where masked_fill masked_fill_ eq ne
+ lt le gt ge logical_and logical_or atan2 fmod remainder __and__ __or__""".split()
 SUMS = {"add", "add_", "sub", "sub_", "rsub", "addcmul", "addcmul_", "lerp", "where", "maximum", "minimum"}
 PRODUCTS = {"mul", "mul_", "div", "div_"}
 

@@ -20,7 +20,8 @@ def cat(call: Call) -> Layout:
     out: Layout = []
     for d in range(rank):
         if d == dim and any(layout[d] is not None for _, layout in parts):
-            out.append(np.concatenate([layout[d] if layout[d] is not None else call.channels.fixed(node.meta["val"].shape[d], call.why("entries of no layer"))
+            why = call.why("entries of no layer")
+            out.append(np.concatenate([layout[d] if layout[d] is not None else call.channels.fixed(node.meta["val"].shape[d], why)
                                        for node, layout in parts]))
         else:
             out.append(_together(call, [layout[d] for _, layout in parts]) if d != dim else None)
@@ -251,8 +252,10 @@ def is_getitem(node: Node) -> bool:
     return getattr(node.target, "__name__", "") == "getitem"
 
 
-RULES = {"cat": cat, "concat": cat, "concatenate": cat, "stack": stack, "split": split, "split_with_sizes": split, "chunk": split, "tensor_split": split,
-         "unbind": split, "slice": cut, "narrow": cut, "select": select, "index_select": gather, "transpose": transpose, "t": transpose, "mT": transpose,
+RULES = {"cat": cat, "concat": cat, "concatenate": cat, "stack": stack,
+         "split": split, "split_with_sizes": split, "chunk": split, "tensor_split": split, "unbind": split,
+         "slice": cut, "narrow": cut, "select": select, "index_select": gather, "transpose": transpose, "t": transpose, "mT": transpose,
          "numpy_T": transpose, "swapaxes": transpose, "permute": permute, "movedim": movedim, "unsqueeze": unsqueeze, "squeeze": squeeze,
          "expand": expand, "expand_as": expand, "broadcast_to": expand, "repeat": repeat, "pad": pad, "constant_pad_nd": pad,
-         "view": reshape, "reshape": reshape, "flatten": reshape, "_unsafe_view": reshape, "reshape_as": reshape, "unflatten": reshape, "view_as": reshape}
+         "view": reshape, "reshape": reshape, "flatten": reshape, "_unsafe_view": reshape, "reshape_as": reshape,
+         "unflatten": reshape, "view_as": reshape}

@@ -8,13 +8,14 @@ from torch.fx import Node
 
 from benchbase.nets.interpret import bound, operation
 
-KEEP = """abs alias alpha_dropout atan celu ceil clone contiguous detach detach_ dropout dropout_ elu elu_ erf expm1 feature_dropout feature_dropout_
- floor gelu gelu_ hardshrink hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ lift_fresh lift_fresh_copy log1p mish mish_ neg prelu relu relu6
- relu6_ relu_ round rrelu rrelu_ selu selu_ sign silu silu_ sin softshrink softsign sqrt square tanh tanh_ tanhshrink to type_as _to_copy zeros_like
- view reshape flatten _unsafe_view reshape_as unflatten view_as permute transpose t mT numpy_T swapaxes movedim unsqueeze squeeze expand expand_as
- broadcast_to repeat roll flip slice narrow select index_select split split_with_sizes chunk tensor_split unbind pixel_shuffle pixel_unshuffle
- max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
- adaptive_max_pool2d upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d mean sum glu getitem""".split()
+KEEP = """abs alias alpha_dropout atan celu ceil clone contiguous detach detach_ dropout dropout_ elu elu_ erf expm1 feature_dropout
+ feature_dropout_ floor gelu gelu_ hardshrink hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ lift_fresh lift_fresh_copy
+ log1p mish mish_ neg prelu relu relu6 relu6_ relu_ round rrelu rrelu_ selu selu_ sign silu silu_ sin softshrink softsign sqrt square tanh
+ tanh_ tanhshrink to type_as _to_copy zeros_like view reshape flatten _unsafe_view reshape_as unflatten view_as permute transpose t mT
+ numpy_T swapaxes movedim unsqueeze squeeze expand expand_as broadcast_to repeat roll flip slice narrow select index_select split
+ split_with_sizes chunk tensor_split unbind pixel_shuffle pixel_unshuffle max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d
+ adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d
+ upsample_bilinear2d upsample_bicubic2d upsample_linear1d mean sum glu getitem""".split()
 ALL = "add add_ sub sub_ rsub maximum minimum cat concat concatenate stack matmul bmm".split()
 FIRST = {"div": 0, "div_": 0, "scaled_dot_product_attention": 2}
 LAYERS = "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear batch_norm instance_norm".split()

@@ -11,6 +11,7 @@ from benchbase.board.document import to_json
 from benchbase.board.page.html import block, render
 from benchbase.board.reported import Cited
 from benchbase.board.table import Table, tables
+from benchbase.board.tier import tiers_of
 from benchbase.errors import BenchError
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ def index(made: Sequence[Table], records: Iterable[Record], repeats: Iterable[Re
         return {"folder": path_of(item).parent.as_posix(), "key": item.key, "dataset": item.dataset.name, "model": item.model,
                 "method": item.method.name, "budget": item.budget.get("name", ""), "protocol": item.protocol, "seed": item.seed, **more}
 
-    def told(items: Iterable[Record]) -> list[dict[str, Any]]:
-        return [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started) for r in items]
+    def told(items: Iterable[Record], tiers: Mapping[int, str]) -> list[dict[str, Any]]:
+        return [line(r, top1=round(r.metrics.top1, 6), final=r.digests.final, started=r.started, tier=tiers[id(r)]) for r in items]
 
-    body = {"records": told(records), "reproductions": told(repeats), "failures": [line(f, kind=f.kind) for f in failures]}
+    records, repeats = list(records), list(repeats)
+    body = {"records": told(records, tiers_of(records, repeats)), "reproductions": told(repeats, tiers_of(repeats, ())),
+            "failures": [line(f, kind=f.kind) for f in failures]}
     ordered = {name: map(_compact, sorted(lines, key=_place)) for name, lines in body.items()}
     parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in (*ordered.items(), ("tables", map(_compact, to_json(made)["tables"])))]
     return "{\n" + ",\n".join(['"protocol_version": 1', *parts]) + "\n}\n"

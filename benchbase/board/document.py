@@ -45,7 +45,7 @@ def _row(row: Row) -> dict[str, Any]:
                         "reasons": list(row.verdict.reasons)},
             "point": row.point, "ranks": {r.protocol: {"low": r.low, "high": r.high, "of": r.of, "point": r.point, "ties": list(r.ties)}
                                           for r in row.ranks},
-            "failed": [asdict(m) for m in row.missing]}
+            "tier": asdict(row.tier), "failed": [asdict(m) for m in row.missing]}
 
 
 def _size(row: Row) -> dict[str, Any] | None:

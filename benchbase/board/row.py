@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbase.board.entry import Entry, Gap, Missing, entries_of, gaps_of
 from benchbase.board.stats import Spread, spread
+from benchbase.board.tier import Tier
 from benchbase.board.verdict import Verdict
 from benchbase.values.cost import Cost
 
@@ -84,7 +85,8 @@ class Size:
 class Row:
     """seeds: all that were tried.  missing: those that came to nothing, and where.  flags: what a reader must know, in words.
     repeats: reproductions by others, which are no further seeds.  folder: where its records are, from the protocol version's folder on.
-    detail: what its card tells.  point: the common operating point that it lies at.  ranks: among the rows there; set by its table."""
+    detail: what its card tells.  point: the common operating point that it lies at.  ranks: among the rows there; set by its table.
+    tier: how far its records have been checked."""
 
     who: Who
     goal: Goal
@@ -98,6 +100,7 @@ class Row:
     repeats: int = 0
     folder: str = ""
     detail: Detail | None = None
+    tier: Tier = Tier()
     point: int | None = None
     ranks: tuple[Rank, ...] = ()
 

@@ -21,6 +21,7 @@ from benchbase.board.ranks import ranks_of
 from benchbase.board.row import Bag, Row, Who, row_of
 from benchbase.board.shared import Link, linked
 from benchbase.board.spent import Spent, spent_on
+from benchbase.board.tier import tier_of
 from benchbase.board.verdict import delta_of, judge
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _table(bags: Sequence[Bag], who: Mapping[str, Who], family: str) -> Table:
     rows = []
     for bag, label in zip(bags, budget_labels([bag.first.budget for bag in bags])):
         row = judged(bag, row_of(bag, who[method_key(bag.first.method)], label, _folder(bag.first)), delta, base)
-        row = replace(row, detail=detail_of(bag), point=point_of(row), gaps=with_crossed(row.gaps, bag.records))
+        row = replace(row, detail=detail_of(bag), point=point_of(row), gaps=with_crossed(row.gaps, bag.records), tier=tier_of(bag))
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
     ranked = tuple(replace(row, ranks=ranks) for row, ranks in zip(marked, ranks_of(marked, family)))

@@ -1,6 +1,7 @@
 """How far a number has been checked (gate 19): self-reported, re-scored from the stored bits, or reproduced by another run."""
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def tier_of(bag: Bag) -> Tier:
     """The tier of a row: reproduced where some seed of every protocol was run again within tolerance and none drifted; re-scored where the
     stored bits of all records say their accuracies; self-reported else."""
     each = tiers_of(bag.records, bag.repeats)
-    drifted = sum(bag_drifts(bag))
+    drifted = _drifted(bag)
     done = {r.protocol for r in bag.records if each[id(r)] == REPRODUCED}
     if not bag.records or SELF in each.values():
         word = SELF
@@ -45,15 +46,17 @@ def tier_of(bag: Bag) -> Tier:
 
 
 def tiers_of(records: Sequence[Record], repeats: Iterable[Record]) -> dict[int, str]:
-    """id(record) -> its tier. A reproduction has the one of its own bits."""
-    again = _by_key(repeats)
-    return {id(r): _tier(r, again.get(r.key, ()), records) for r in records}
+    """id(record) -> its tier, for records of any number of rows."""
+    again, near = _by_key(repeats), defaultdict(list)
+    for r in records:
+        near[r.dataset.name, r.model, r.method.name].append(r)
+    return {id(r): _tier(r, again.get(r.key, ()), near[r.dataset.name, r.model, r.method.name]) for r in records}
 
 
-def bag_drifts(bag: Bag) -> list[bool]:
-    """For each record that was run again, whether every repeat of it was beyond tolerance."""
+def _drifted(bag: Bag) -> int:
+    """How many records were run again, and every time beyond tolerance."""
     again = _by_key(bag.repeats)
-    return [not any(drift(r, repeat, bag.records).passed for repeat in again[r.key]) for r in bag.records if r.key in again]
+    return sum(not any(drift(r, repeat, bag.records).passed for repeat in again[r.key]) for r in bag.records if r.key in again)
 
 
 def rescored(record: Record) -> bool:

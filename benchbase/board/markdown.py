@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from benchbase.board import words
+from benchbase.board import howto, words
 from benchbase.board.entry import Entry
 from benchbase.board.row import WEIGHTS, Row
 from benchbase.board.table import Table
@@ -46,6 +46,7 @@ def render(tables: Sequence[Table]) -> str:
              "## How to read it", GUIDE, words.CONVENTION]
     for table, title in zip(tables, titles):
         parts += _section(table, title)
+    parts += ["## How to check, repeat, add and cite", howto.TEXT]
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,9 +134,9 @@ def _accuracies(table: Table, rows: Sequence[Row], notes: Notes) -> str:
     """Every protocol's accuracy, a row a method and budget."""
     columns = [p for p in table.protocols if any(row.entry(p) for row in rows)]
     sizes = ["nonzero", "MACs of nonzero"] if rows[0].kind == WEIGHTS else ["params", "MACs"]
-    head = ["method", "budget asked", "removed", *sizes, *(md(p) for p in columns)]
-    return grid(head, ([_name(row, notes), md(row.goal.label), _removed(row), *_sizes(row), *(_cell(row, row.entry(p)) for p in columns)]
-                       for row in rows), right=2)
+    head = ["method", "budget asked", "removed", *sizes, *(md(p) for p in columns), "tier"]
+    return grid(head, ([_name(row, notes), md(row.goal.label), _removed(row), *_sizes(row), *(_cell(row, row.entry(p)) for p in columns),
+                        str(row.tier)] for row in rows), right=2)
 
 
 def _removed(row: Row) -> str:

@@ -194,13 +194,14 @@ def _grey(name: str) -> str:
 
 
 def _who(row: Row, pen: Pen, notes: Notes) -> Text:
-    """Method; budget asked, share removed, seeds that came through."""
+    """Method; budget asked, share removed, seeds that came through; how far its records were checked."""
     dagger = "" if row.who.published else " †"
     got = row.goal.achieved
     removed = f" → {100 * got.mean:.3g} %{' missed' if row.goal.missed else ''}" if got else ""
     done = len({seed for e in row.entries for seed in e.seeds})
     return pen.lines(pen(f"{row.who.label}{dagger}{notes.mark(row.flags)}"),
-                     pen(f"{row.goal.label}{removed}, n {done}{f' of {len(row.seeds)}' if done < len(row.seeds) else ''}", "dim"))
+                     pen(f"{row.goal.label}{removed}, n {done}{f' of {len(row.seeds)}' if done < len(row.seeds) else ''}", "dim"),
+                     pen(str(row.tier), "dim"))
 
 
 def _size(row: Row, pen: Pen) -> Text:

@@ -61,7 +61,7 @@ def _row(row: Row, table: str, layers: Sequence[str], tails: dict[str, int], loc
             "achieved": _spread(goal.achieved), "missed": goal.missed, "kind": row.kind, "seeds": listed(row.seeds), "n": len(row.seeds),
             **_size(row), "entries": {e.protocol: _entry(e) for e in row.entries}, "gaps": {g.name: _gap(g.interval) for g in row.gaps},
             "word": row.verdict.word, "says": words.says(row), "reasons": list(row.verdict.reasons), "flags": list(row.flags),
-            "repeats": row.repeats, "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
+            "repeats": row.repeats, "tier": str(row.tier), "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
 
 
 def _size(row: Row) -> dict[str, Any]:

@@ -17,7 +17,9 @@ VERBS = {
     "show": "Show one of them: parameters, paper, reported numbers.",
     "explain": "Show which channels of a network go together, and what pins the rest.",
     "check": "Check that plugins keep the contract.",
-    "leaderboard": "Build or print the tables of a leaderboard.",
+    "compare": "Compare two methods, budgets or sets of records, paired by seed.",
+    "leaderboard": "Build, check or print the tables of a leaderboard.",
+    "reproduce": "Run a record's cell again: PASS or DRIFT.",
     "doctor": "Check versions, devices, plugins and folders; say how to mend what is wrong.",
 }
 

@@ -1,0 +1,65 @@
+"""The two sides of a comparison: which records a path, a method, a budget or both of them name."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbase.board.labels import budget_labels, method_key, whos
+from benchbase.errors import BenchError, unknown
+
+if TYPE_CHECKING:
+    from benchbase.values.record import Record
+
+SET, METHOD, BUDGET, CELL = "record set", "method", "budget", "method@budget"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record with what tables call its method and its budget."""
+
+    record: Record
+    method: str
+    budget: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side.  name: as it was asked for.  kind: SET, METHOD, BUDGET or CELL: what the two sides may differ in."""
+
+    name: str
+    kind: str
+    records: tuple[Told, ...]
+
+
+def told(records: Iterable[Record], defaults: Mapping[str, Mapping[str, Any]] | None = None) -> list[Told]:
+    """The records with their labels; of several of one key the last, as in `load`."""
+    found = list({r.key: r for r in records}.values())
+    who = whos([r.method for r in found], defaults or {})
+    return [Told(r, who[method_key(r.method)].label, label) for r, label in zip(found, budget_labels([r.budget for r in found]))]
+
+
+def side(text: str, board: Sequence[Told], defaults: Mapping[str, Mapping[str, Any]] | None = None) -> Side:
+    """What `text` names: a file or folder of records, or else what the records of `board` call so, a method at a budget before a method
+    before a budget. BenchError where nothing does."""
+    from benchbase.values.record import load_records
+
+    path = Path(text)
+    if path.exists():
+        found = told(load_records(path), defaults)
+        if not found:
+            raise BenchError(f"there are no records in {text}", "name a leaderboard, a folder of records or one record")
+        return Side(text, SET, tuple(found))
+    if len(path.parts) > 1 or path.suffix == ".json":
+        raise BenchError(f"there are no records at {text}", "name a leaderboard, a folder of records or one record")
+    method, at, budget = text.partition("@")
+    for kind, name, share in ((CELL, method, budget), (METHOD, text, None), (BUDGET, None, text)):
+        here = [t for t in board if share is None or t.budget == share] if at or kind != CELL else []
+        for call in (lambda t: t.method, lambda t: t.record.method.name):  # with its parameters, then by the bare name for all of them
+            if some := tuple(t for t in here if name is None or call(t) == name):
+                return Side(text, kind, some)
+    if not board:
+        raise BenchError(f"nothing is called {text}: the leaderboard has no records", "name one with --leaderboard, or give two folders of records")
+    known = sorted({name for t in board for name in (t.method, t.budget, f"{t.method}@{t.budget}")})
+    raise unknown("method, budget or folder", text, known)

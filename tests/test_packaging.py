@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = {"benchbase": ROOT / "benchbase", "benchbase_plugins": ROOT / "plugins"}
+SOURCES = {"benchbase": ROOT / "benchbase", "benchbase_plugins": ROOT / "plugins", "benchbase_plugins.suites": ROOT / "benchmarks" / "suites"}
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
 
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory) -> Path:
     """Built as on a fresh clone: what builds and runs leave behind is not there."""
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheels")
     for folder in SOURCES.values():
-        shutil.copytree(folder, copy / folder.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(folder, copy / folder.relative_to(ROOT), ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "-w", out, copy)
@@ -55,7 +55,7 @@ def home(wheel, tmp_path_factory) -> Path:
 
 def expected() -> set[str]:
     """Every module and data file of the source tree, by its place in the wheel."""
-    return {f"{package}/{file.relative_to(source).as_posix()}" for package, source in SOURCES.items() for file in source.rglob("*")
+    return {f"{package.replace('.', '/')}/{file.relative_to(source).as_posix()}" for package, source in SOURCES.items() for file in source.rglob("*")
             if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")}
 
 
@@ -71,7 +71,7 @@ def test_every_package_is_listed():
     folders = {".".join((package, *file.parent.relative_to(source).parts)) for package, source in SOURCES.items() for file in source.rglob("*.py")}
     listed = SETUP["options"]["packages"].split()
     assert sorted(listed) == sorted(folders)
-    assert all((SOURCES[name.partition(".")[0]] / name.partition(".")[2].replace(".", "/") / "__init__.py").is_file() for name in listed)
+    assert all((source / "__init__.py").is_file() for source in SOURCES.values())
 
 
 def test_it_works_where_it_is_installed(home):
@@ -79,6 +79,7 @@ def test_it_works_where_it_is_installed(home):
     found = json.loads(run(bench, "list", "--json", cwd=home))
     assert {"l1-norm", "thinet", "random", "uniform"} <= {entry["name"] for entry in found["methods"]} and found["broken"] == []
     assert {(entry["distribution"], entry["version"]) for entry in found["methods"]} == {("benchbase", version)}
+    assert {"smoke", "digits-all", "cifar10-small"} <= {entry["name"] for entry in found["suites"]}
     assert "vgg-digits" in run(bench, "list", "models", cwd=home) and version in run(bench, "--version", cwd=home)
     code = "import benchbase, benchbase_plugins; print(benchbase.__file__, benchbase_plugins.__file__, benchbase.__version__)"
     places = run(home / "bin" / "python", "-c", code, cwd=home)

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
+from benchbase.values.bounded import json_of
 
 STAGE = "stage.json"
 FAILED = "failed.json"
+MAX_BYTES = 32 << 20  # of one of them
 CHECKPOINT = "checkpoint.json"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what no other cell of a sweep would get around
 
@@ -52,13 +54,15 @@ class Store:
         """The finished stage of this key; None where there is none, or one whose files are damaged, so that it runs again."""
         folder = self.folder(key)
         try:
-            data = json.loads((folder / STAGE).read_text(encoding="utf-8"))
-            if any((folder / name).stat().st_size != size for name, size in data["files"].items()):
+            data = _told(folder / STAGE)
+            if any(not _stays(name) or (folder / name).stat().st_size != size for name, size in data["files"].items()):
                 return None
             return Done(key, str(data["kind"]), str(data["digest"]), dict(data["info"]), folder, float(data["seconds"]), str(data["sweep"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR) and folder.is_dir():
+                return None
             raise BenchError(f"cannot read the store: {error.strerror or error}", f"check {self.root}, or name another with --store") from None
 
     @contextmanager
@@ -98,7 +102,7 @@ class Store:
     def failure(self, key: str) -> dict[str, Any] | None:
         """What was written when the stage of this key failed, or None."""
         try:
-            return dict(json.loads((self.folder(key) / FAILED).read_text(encoding="utf-8")))
+            return dict(_told(self.folder(key) / FAILED))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -143,6 +147,18 @@ class Store:
             yield
         except OSError as error:
             raise self.unwritable(error) from None
+
+
+def _told(path: Path) -> Any:
+    """The plain data in a file of a stage. Raises ValueError where it is none, or too large or deep for one."""
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES} bytes")
+    return json_of(path.read_bytes())
+
+
+def _stays(name: str) -> bool:
+    """Whether a name of a file stays in the folder that it is told of."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def write_stage(folder: Path, done: Done) -> None:

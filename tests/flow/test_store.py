@@ -152,3 +152,27 @@ def test_other_keys_are_not_waited_for(store):
     with store.lock(KEY), store.lock(OTHER):
         put(store, OTHER)
     assert store.get(OTHER) is not None
+
+
+@pytest.mark.parametrize("said", [{"files": {"../../../secret": 6}}, {"files": {"/etc/hostname": 1}}, {"files": {"a\0b": 1}}, {"files": {"x" * 300: 1}},
+                                  {"files": {"stage.json/x": 1}}, {"files": []}, {"seconds": 10**50}, {"seconds": "x"}, {"info": 3}, {"info": [1]}])
+def test_a_stage_that_tells_nonsense_is_none(store, said):
+    put(store)
+    (store.root.parent / "secret").write_text("secret")
+    path = store.folder(KEY) / "stage.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"kind": NaN}', "null", "3", '{"a":' * 40 + "1" + "}" * 40])
+def test_what_is_deep_or_no_object_is_none(store, text):
+    put(store)
+    for name in ("stage.json", "failed.json"):
+        (store.folder(KEY) / name).write_text(text)
+    assert store.get(KEY) is None and store.failure(KEY) is None
+
+
+def test_a_stage_that_is_too_large_is_not_parsed(store):
+    put(store)
+    os.truncate(store.folder(KEY) / "stage.json", 2**36)
+    assert store.get(KEY) is None

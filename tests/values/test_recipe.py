@@ -66,6 +66,7 @@ def test_round_trip_through_its_fields(recipe):
 
 
 @pytest.mark.parametrize(("field", "value"), [
+    ("epochs", float("inf")), ("epochs", 10**400), ("lr", 10**400), ("milestones", [10**400]), ("epochs", float("nan")),
     ("epochs", -1), ("epochs", 100_001), ("epochs", 1.5), ("epochs", "many"), ("epochs", None), ("batch_size", 0), ("lr", -0.1), ("lr", "nan"),
     ("lr", math.inf), ("momentum", "x"), ("weight_decay", -1e-9), ("gamma", math.nan), ("warmup", 1), ("warmup", -0.1), ("label_smoothing", 1.0),
     ("schedule", "cosin"), ("milestones", [0]), ("milestones", [0.7, 0.3]), ("milestones", [1.1]), ("milestones", ["half"]), ("nesterov", "maybe"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,7 @@ DELETE = object()
     ("architecture.masks", "no"), ("kept", "short"), ("kept", {"conv1": [-1]}), ("test_images", 0), ("correct", "no base64!"), ("correct", DELETE),
     ("digests.final", None), ("digests.plain", DELETE), ("shared_with", ["x"]), ("ledger.retrain", DELETE), ("ledger.prune.macs", -1), ("threads", 0),
     ("versions", {"torch": 2}), ("started", "yesterday"), ("started", "2025-01-01T00:00:00+02:00"), ("supersedes", "x"), ("unpruned.top5", 100.5),
+    ("recipe.epochs", float("inf")), ("recipe.lr", 10**400), ("budget", {"ratio": 10**400}), ("device", {"a": [[[[[[[[[[1]]]]]]]]]]}),
     ("scratch_epochs", {"formula": 3}), ("asked", {"x": float("nan")}), ("device", {"name": float("inf")})])
 def test_a_wrong_field_is_refused_and_named(tmp_path, factory, where, value):
     data = changed({**json.loads(to_text(factory.record()))}, where, value)
@@ -113,6 +115,20 @@ def test_a_wrong_field_is_refused_and_named(tmp_path, factory, where, value):
     with pytest.raises(BenchError) as error:
         read(path)
     assert "r.json" in error.value.what and where.split(".")[0] in error.value.what and error.value.todo and "\n" not in error.value.what
+
+
+def test_records_are_plain_files_of_their_folder(tmp_path, factory):
+    """A link may not show a file from elsewhere; a pipe is not waited for."""
+    folder = tmp_path / "lb" / "v1" / "records" / "digits"
+    folder.mkdir(parents=True)
+    (tmp_path / "elsewhere.json").write_text(to_text(factory.record()))
+    (folder / "a.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(BenchError, match="leaves its folder"):
+        load_records(tmp_path / "lb")
+    (folder / "a.json").unlink()
+    os.mkfifo(folder / "a.json")
+    with pytest.raises(BenchError, match="no plain file"):
+        load_records(tmp_path / "lb")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"schema": 1}', b"[" * 10_000])

@@ -90,7 +90,8 @@ def classes(subject: Subject) -> Pairs:
 
 def repeatable(subject: Subject) -> Pairs:
     """Opened twice, whatever the global generators hold, it has the same fingerprint."""
-    if subject.opened(1).fingerprint != subject.data.fingerprint:
+    first = subject.data
+    if subject.opened(1).fingerprint != first.fingerprint:
         yield "opened twice it has other images, labels or variations", "draw from a generator with a fixed seed: torch.Generator().manual_seed(0)"
 
 
@@ -112,7 +113,7 @@ def varied(subject: Subject) -> Pairs:
         moved = seeded.moved(before, seeded.global_state())
     two = subject.dataset.augment(images.clone(), torch.Generator().manual_seed(0))
     if moved or not torch.equal(one, two):
-        yield f"augment draws from {moved or 'a'} global generator" if moved else "augment varies the same images in two ways at one seed", "draw from `generator` alone"
+        yield f"augment draws from {moved}'s global generator" if moved else "augment varies the same images in two ways at one seed", "draw from `generator` alone"
 
 
 def recipes(subject: Subject) -> Pairs:

@@ -49,8 +49,8 @@ def finite(subject: Subject) -> Pairs:
 def repeatable(subject: Subject) -> Pairs:
     """The same number for the same network."""
     for network, value in subject.values.items():
-        if (again := subject.measure(network)) != value:
-            yield f"it measured {value!r} and then {again!r} of the {network} network", "let it depend on its arguments alone; `better` numbers are no timings"
+        if value == value and (again := subject.measure(network)) != value:
+            yield f"it measured {value!r} and then {again!r} of the {network} network", "let it depend on its arguments alone"
             return
 
 

@@ -85,23 +85,30 @@ def builds(subject: Subject) -> Pairs:
     """For several numbers of classes and channels it gives logits, in eval and in train mode, and gradients."""
     for classes, channels in FORMS:
         try:
-            model = subject.make(classes, channels)
+            wrong = _wrong(subject.make(classes, channels), classes, noise(2, channels, subject.size))
+        except BenchError:
+            raise
         except Exception as error:  # noqa: BLE001 -- a plugin's code may raise anything
-            yield f"it cannot be made for {classes} classes and {channels} channels: {type(error).__name__}: {error}", "build it for any num_classes and in_channels"
-            continue
-        if not isinstance(model, nn.Module):
-            yield f"it gave {type(model).__name__}, not a network", "return a torch.nn.Module"
+            wrong = f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", "let both be whatever is asked for"
+        if wrong:
+            yield f"for {classes} classes and {channels} channels {wrong[0]}", wrong[1]
             return
-        for mode in (False, True):
-            out = model.train(mode)(noise(2, channels, subject.size))
-            logits = out[0] if isinstance(out, (tuple, list)) else out
-            if not isinstance(logits, Tensor) or tuple(logits.shape) != (2, classes):
-                got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-                yield f"it gave {got} for 2 images of {classes} classes in {'train' if mode else 'eval'} mode", "return logits (images, classes)"
-                return
-        logits.sum().backward()
-        if not any(p.grad is not None for p in model.parameters()):
-            yield "none of its parameters gets a gradient", "compute with its parameters, outside torch.no_grad()"
+
+
+def _wrong(model: Any, classes: int, images: Tensor) -> tuple[str, str] | None:
+    """What is wrong with what it gives, and what to do; None where nothing is."""
+    if not isinstance(model, nn.Module):
+        return f"it gave {type(model).__name__}, not a network", "return a torch.nn.Module"
+    for mode in (False, True):
+        out = model.train(mode)(images)
+        logits = out[0] if isinstance(out, (tuple, list)) else out
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(images), classes):
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            return f"it gave {got} for {len(images)} images in {'train' if mode else 'eval'} mode", "return logits (images, classes)"
+    logits.sum().backward()
+    if not any(p.grad is not None for p in model.parameters()):
+        return "none of its parameters gets a gradient", "compute with its parameters, outside torch.no_grad()"
+    return None
 
 
 def fresh(subject: Subject) -> Pairs:

@@ -59,7 +59,7 @@ def left(was: Before, model: nn.Module, drawn: str) -> Iterator[tuple[str, str, 
         where, training = switched[0]
         yield "modes", f"it left {where or 'the model'} in {'train' if training else 'eval'} mode", "put the mode back before select returns"
     if bad := next((n for n, t in model.state_dict().items() if t.is_floating_point() and not torch.isfinite(t).all()), None):
-        yield "finite", f"it left nan or infinity in {bad}", ""
+        yield "finite", f"it left nan or infinity in {bad}", "leave finite weights: something is divided by zero, or overflows"
 
 
 @contextmanager

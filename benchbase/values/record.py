@@ -34,7 +34,8 @@ MAX_REPRODUCTIONS = 10_000
 Kind = TypeVar("Kind", Record, Failure)
 
 __all__ = ["Failure", "Record", "consistent", "failure_of", "key_of", "load_failures", "load_records", "pack_bits", "parse",
-           "path_of", "read", "record_of", "records_folder", "same", "schema_text", "scrub", "to_text", "unpack_bits", "write", "write_text"]
+           "path_of", "read", "record_of", "records_folder", "same", "schema_text", "scrub", "to_text", "unpack_bits", "write", "write_again",
+           "write_text"]
 
 
 def key_of(*, dataset: Any, model: str, method: Any, budget: Any, protocol: str, seed: int, recipe: Any, finetune_recipe: Any,
@@ -100,6 +101,18 @@ def write(record: Record | Failure, leaderboard: str | Path) -> Path:
                 return path
         if same(read(path, type(record)), record):
             return path
+    raise BenchError(f"{first} has {MAX_REPRODUCTIONS} reproductions", "move some of them away")
+
+
+def write_again(record: Record, first: Path) -> Path:
+    """Write a reproduction beside the record that it repeats, as the next free <key>.<n>.json, though it say the same; where it is."""
+    text = to_text(record)
+    for n in range(1, MAX_REPRODUCTIONS):
+        path = first.with_name(f"{record.key}.{n}.json")
+        if not _there(path):
+            with contextlib.suppress(FileExistsError):
+                write_text(path, text, fresh=True)
+                return path
     raise BenchError(f"{first} has {MAX_REPRODUCTIONS} reproductions", "move some of them away")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from benchbase.board.build import sorted_out
 from benchbase.board.finding import Finding
-from benchbase.board.git import blobs, commit_of
+from benchbase.board.git import blobs, commit_of, contents
 from benchbase.board.survey import Item
-from benchbase.values.record import Record
+from benchbase.board.table import Table, tables
+from benchbase.values.record import Failure, Record, parse
 
 KEEP = "put it back as it was; a corrected record is a new one that names the old one's key in supersedes"
 
@@ -16,6 +19,17 @@ KEEP = "put it back as it was; a corrected record is a new one that names the ol
 def earlier(version: Path, ref: str) -> dict[str, str]:
     """Path from the version's folder on -> object id, of every file that it had at a commit."""
     return blobs(version, commit_of(version, ref))
+
+
+def tables_at(version: Path, ref: str) -> list[Table]:
+    """The tables of the board as it was at a commit. BenchError for a record there that cannot be read."""
+    names = {name: known for name, known in earlier(version, ref).items() if name.startswith("records/") and name.endswith(".json")}
+    found: dict[type, list[Any]] = {Record: [], Failure: []}
+    for name, raw in zip(sorted(names), contents(version, [names[name] for name in sorted(names)])):
+        kind = Failure if PurePosixPath(name).parent.name == "failed" else Record
+        found[kind].append(parse(raw, kind, f"{name} at {ref}"))
+    records, repeats = sorted_out(found[Record])
+    return tables(records, found[Failure], repeats)
 
 
 def unchanged(version: Path, before: dict[str, str], items: Sequence[Item]) -> Iterator[Finding]:

@@ -16,10 +16,12 @@ VERBS = {
     "list": "List methods, models, data sets and everything else there is.",
     "show": "Show one of them: parameters, paper, reported numbers.",
     "explain": "Show which channels of a network go together, and what pins the rest.",
+    "new": "Begin a plugin: a package that installs, runs and passes `bench check`.",
     "check": "Check that plugins keep the contract.",
     "compare": "Compare two methods, budgets or sets of records, paired by seed.",
     "leaderboard": "Build, check or print the tables of a leaderboard.",
     "reproduce": "Run a record's cell again: PASS or DRIFT.",
+    "submit": "Check records and commit them on a branch, for a pull request.",
     "doctor": "Check versions, devices, plugins and folders; say how to mend what is wrong.",
 }
 

@@ -50,6 +50,28 @@ def verify(folder: str, against: str | None, recount: bool, as_json: bool, quiet
     return int(bool(report.wrong))
 
 
+@click.command("changes", short_help="Print what is new since a commit, as Markdown.")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
+@click.option("--against", metavar="GITREF", required=True, help="The commit of the leaderboard's repository that it is held against.")
+@traceback_option
+def changes(folder: str, against: str) -> None:
+    """Print the rows of the leaderboard in DIR (default: ./leaderboard) that are new or changed since a commit: accuracies, verdicts, ranks and
+    what they were, and what stands above a row at no more multiply-adds.
+
+    \b
+    Example:
+      bench leaderboard changes --against origin/main
+    """
+    from benchbase.board.build import load
+    from benchbase.board.changes import changes as find
+    from benchbase.board.changes import to_markdown
+    from benchbase.board.history import tables_at
+    from benchbase.board.verify import versions
+
+    for version in versions(Path(folder)):
+        out(to_markdown(find(tables_at(version, against), load(version))))
+
+
 def tell(report: Report) -> None:
     """The findings, a block each, and one line at the end."""
     for finding in report.findings[:MOST]:

@@ -37,7 +37,7 @@ function renderLead() {
   $('warning').hidden = !state.smoke;
 }
 function refresh() {
-  Object.assign(state, {page: 0, rows: 40});
+  Object.assign(state, {page: 0, rows: SMALL ? 15 : 40});
   const cells = visible();
   renderFilters(cells);
   renderCounts();
@@ -60,7 +60,7 @@ function showTab(smoke) {
   renderLedger();
   refresh();
 }
-const THEMES = ['', 'light', 'dark'], THEME_NAMES = {'': 'as the system', light: 'light', dark: 'dark'};
+const THEMES = ['', 'light', 'dark'], THEME_NAMES = {'': 'auto', light: 'light', dark: 'dark'};
 function setTheme(theme) {
   document.documentElement.setAttribute('data-theme', theme);
   $('theme').textContent = `Theme: ${THEME_NAMES[theme]}`;
@@ -71,7 +71,7 @@ function wire() {
   const later = (call, ms) => { clearTimeout(waiting); waiting = setTimeout(call, ms); };
   $('q').addEventListener('input', () => later(() => { state.q = $('q').value; refresh(); }, 120));
   for (const key of ['dataset', 'model', 'method', 'kind']) $(`f-${key}`).addEventListener('change', event => { state[key] = event.target.value; refresh(); });
-  for (const key of ['protocol', 'gap']) $(key).addEventListener('change', event => { state[key] = event.target.value; renderPlots(visible()); });
+  for (const key of ['protocol', 'gap']) $(key).addEventListener('change', event => { state[key] = event.target.value; renderPlots(visible()); renderTable(visible()); });
   $('sort').addEventListener('change', event => sortBy(event.target.value.slice(1), event.target.value[0] === '-'));
   $('reset').addEventListener('click', () => { $('q').value = state.q = ''; showTab(state.smoke); });
   $('filters').addEventListener('submit', event => event.preventDefault());

@@ -8,11 +8,11 @@ from typing import Any
 
 from benchbase.board import words
 from benchbase.board.detail import Detail
-from benchbase.board.entry import UNPRUNED, Entry
+from benchbase.board.entry import UNPRUNED, Entry, Gap
 from benchbase.board.flags import listed
 from benchbase.board.page.headline import headline, smoke
 from benchbase.board.row import WEIGHTS, Row
-from benchbase.board.stats import Interval, Spread
+from benchbase.board.stats import Spread
 from benchbase.board.table import Table
 from benchbase.values.digest import digest
 
@@ -59,9 +59,9 @@ def _row(row: Row, table: str, layers: Sequence[str], tails: dict[str, int], loc
     return {"id": digest([table, who.name, who.version, list(map(list, who.params)), who.source, goal.label])[:10], "method": who.label,
             "name": who.name, "about": words.method(who), "published": who.published, "budget": goal.label, "unit": goal.unit, "asked": goal.asked,
             "achieved": _spread(goal.achieved), "missed": goal.missed, "kind": row.kind, "seeds": listed(row.seeds), "n": len(row.seeds),
-            **_size(row), "entries": {e.protocol: _entry(e) for e in row.entries}, "gaps": {g.name: _gap(g.interval) for g in row.gaps},
+            **_size(row), "entries": {e.protocol: _entry(e) for e in row.entries}, "gaps": {g.name: _gap(g) for g in row.gaps},
             "word": row.verdict.word, "says": words.says(row), "reasons": list(row.verdict.reasons), "flags": list(row.flags),
-            "repeats": row.repeats, "tier": str(row.tier), "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
+            "point": row.point, "ranks": {r.protocol: [r.low, r.high, r.of] for r in row.ranks}, "tier": str(row.tier), "repeats": row.repeats, "tier": str(row.tier), "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
 
 
 def _size(row: Row) -> dict[str, Any]:
@@ -90,8 +90,10 @@ def _detail(detail: Detail, layers: Sequence[str], tails: dict[str, int], locks:
             "widths": [kept.get(name) for name in layers] if kept else [], "costs": costs}
 
 
-def _gap(gap: Interval) -> list[float | int | None]:
-    return [_round(gap.mean), _round(gap.low), _round(gap.high), gap.n]
+def _gap(gap: Gap) -> list[float | int | None]:
+    """Mean, ends of the interval over seeds, n, ends of the interval over seeds and test images."""
+    one, two = gap.interval, gap.crossed
+    return [_round(one.mean), _round(one.low), _round(one.high), one.n, *([_round(two.low), _round(two.high)] if two else [])]
 
 
 def _spread(values: Spread | None) -> list[float | None] | None:

@@ -33,6 +33,7 @@ function si(x) {
 }
 const range = spread => !spread ? NOTHING : si(spread[1]) === si(spread[2]) ? si(spread[0]) : `${si(spread[1])}–${si(spread[2])}`;
 const interval = ([mean, low, high]) => known(low) ? `${signed(mean)} [${signed(low)}, ${signed(high)}]` : `${signed(mean)} (one seed)`;
+const crossed = gap => known(gap[4]) ? `[${signed(gap[4])}, ${signed(gap[5])}]` : '';
 const accuracy = entry => entry && known(entry.mean) ? num(entry.mean) + (known(entry.std) ? ` ± ${num(entry.std)}` : '') : NOTHING;
 const span = pair => !pair ? NOTHING : pair[0] === pair[1] ? String(pair[0]) : `${pair[0]}–${pair[1]}`;
 function duration(s) {

@@ -10,7 +10,7 @@ from benchbase.board.table import Table
 
 # Verdict -> what the sentence says of its count.
 SAID = {verdict.MATTER: "inherited weights matter in {}", verdict.LITTLE: "help a little in {}", verdict.ENOUGH: "architecture is enough in {}",
-        verdict.SCRATCH: "training from scratch is better in {}", verdict.UNDECIDED: "{} undecided"}
+        verdict.SCRATCH: "training from scratch is better in {}", verdict.UNDECIDED: "it is undecided in {}"}
 
 
 def smoke(table: Table) -> bool:
@@ -32,15 +32,15 @@ def sentence(counts: Counter[str], judged: int, cells: int) -> str:
     """The counts in words.
 
     >>> sentence(Counter({"weights matter": 2, "undecided": 1}), 3, 5)
-    'At equal compute, inherited weights matter in 2, architecture is enough in 0 and 1 undecided of 3 judged cells.'
+    'At equal compute, inherited weights matter in 2, architecture is enough in 0, and it is undecided in 1, of 3 judged cells.'
     """
     if not cells:
         return "There are no records here yet."
     if not judged:
         return f"No verdict yet on {'the one cell' if cells == 1 else f'any of {cells} cells'}: numbers are shown, conclusions are not due."
     shown = [SAID[word].format(counts[word]) for word in verdict.WORDS if counts[word] or word in (verdict.MATTER, verdict.ENOUGH)]
-    parts = f"{', '.join(shown[:-1])} and {shown[-1]}"
-    return f"At equal compute, {parts} of {judged} judged cell{'s' if judged != 1 else ''}."
+    parts = f"{', '.join(shown[:-1])}, and {shown[-1]}"
+    return f"At equal compute, {parts}, of {judged} judged cell{'s' if judged != 1 else ''}."
 
 
 def aside(why: Counter[str], without: int, judged: int) -> str:

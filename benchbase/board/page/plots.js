@@ -1,9 +1,9 @@
 // Accuracy and gap against multiply-adds, one pair of figures a table.
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d3b', '#7b61ff'];
+const COLOURS = Array.from({length: 8}, (_, i) => `var(--c${i})`); // Okabe and Ito's, told apart by the colour-blind; shapes differ as well
 const SHAPES = [r => `M0 ${-r}A${r} ${r} 0 1 1 0 ${r}A${r} ${r} 0 1 1 0 ${-r}Z`, r => `M${-r} ${-r}H${r}V${r}H${-r}Z`, r => `M0 ${-1.3 * r}L${1.2 * r} ${.9 * r}H${-1.2 * r}Z`,
   r => `M0 ${-1.35 * r}L${1.35 * r} 0L0 ${1.35 * r}L${-1.35 * r} 0Z`, r => `M0 ${1.3 * r}L${1.2 * r} ${-.9 * r}H${-1.2 * r}Z`];
 const METHODS = distinct(CELLS.map(cell => cell.row.method));
-const look = method => { const i = METHODS.indexOf(method); return {colour: COLOURS[i % COLOURS.length], shape: SHAPES[Math.floor(i / COLOURS.length + i) % SHAPES.length]}; };
+const look = method => { const i = METHODS.indexOf(method); return {colour: COLOURS[i % COLOURS.length], shape: SHAPES[(i + Math.floor(i / 40)) % SHAPES.length]}; };
 const CONTROLS = ['random', 'uniform'];
 const HEIGHT = 300, LEFT = 46, RIGHT = 14, TOP = 14, BOTTOM = 42;
 
@@ -11,9 +11,8 @@ function frame(width, macs, dense, low, high, name) {
   const from = Math.log2(Math.min(...macs)) - .25, to = Math.log2(dense) + .2;
   const x = value => LEFT + (Math.log2(value) - from) / (to - from) * (width - LEFT - RIGHT), y = value => TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM);
   const svg = draw('svg', {viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, role: 'group', 'aria-label': name});
-  const step = steps(high - low, 5)[0];
-  for (let value = Math.ceil(low / step) * step; value <= high + 1e-9; value += step) {
-    svg.append(draw('line', {class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value)}), draw('text', {x: LEFT - 8, y: y(value) + 4, 'text-anchor': 'end'}, minus(String(+value.toFixed(6)))));
+  for (const value of ticks(low, high, 5)) {
+    svg.append(draw('line', {class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value)}), draw('text', {x: LEFT - 8, y: y(value) + 4, 'text-anchor': 'end'}, minus(String(value))));
   }
   for (let k = 0; k <= to - from; k++) {
     const value = dense / 2 ** k;
@@ -69,8 +68,7 @@ function accuracyPlot(table, cells, protocol, width) {
 function gapPlot(table, cells, name, width) {
   const used = cells.filter(cell => cell.row.gaps[name] && macsOf(cell.row));
   if (!used.length || !table.dense) return null;
-  const ends = used.flatMap(cell => cell.row.gaps[name].slice(0, 3).filter(known)), cut = 1.15 * scaleOf(used.map(cell => ({gaps: {matched: cell.row.gaps[name]}})), table.delta);
-  const low = Math.max(Math.min(...ends, -2 * table.delta), -cut) - .05 * cut, high = Math.min(Math.max(...ends, 2 * table.delta), cut) + .05 * cut;
+  const {low, high} = scaleOf(used.map(cell => ({gaps: {matched: cell.row.gaps[name]}})), table.delta);
   const {svg, x, y} = frame(width, used.map(cell => macsOf(cell.row)), table.dense.macs, low, high, `${GAPS[name]} against multiply-adds, ${table.title}`);
   svg.prepend(draw('rect', {class: 'band', x: LEFT, width: width - LEFT - RIGHT, y: y(table.delta), height: y(-table.delta) - y(table.delta)}), draw('line', {class: 'zero', x1: LEFT, x2: width - RIGHT, y1: y(0), y2: y(0)}));
   const within = points => Math.max(low, Math.min(high, points)), names = distinct(used.map(cell => cell.row.method)), step = Math.min(7, 60 / names.length);

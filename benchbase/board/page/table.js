@@ -1,5 +1,6 @@
-// The table: sorted by any column, fifty cells a page.
-const PER_PAGE = 50;
+// The table: sorted by any column, a page at a time.
+const SMALL = matchMedia('(max-width: 44rem)').matches;
+const PER_PAGE = SMALL ? 12 : 50;
 const cellOf = (row, name) => {
   const entry = row.entries[name];
   if (!entry) return [];
@@ -23,11 +24,12 @@ const COLUMNS = [
   {id: 'verdict', name: 'Verdict', left: true, value: cell => Object.keys(KEYS).indexOf(cell.row.says), show: ({row}) => verdict(row)},
   {id: 'matched', name: 'Gap, matched', ...lift(gapOf('matched'))},
   {id: 'paper', name: 'finetune − scratch-b', grey: true, ...lift(gapOf('paper'))},
-  {id: 'rank', name: 'Rank', value: cell => cell.row.rank && cell.row.rank[0] + cell.row.rank[1] / 1e4, show: ({row}) => row.rank ? `${row.rank[0]}–${row.rank[1]} of ${row.rank[2]}` : ''},
+  {id: 'rank', name: 'Rank', value: cell => { const rank = cell.row.ranks[state.protocol]; return rank && rank[0] + rank[1] / 1e4; }, show: ({row}) => row.ranks[state.protocol] ? tip(el('span', {}, rankText(row.ranks[state.protocol]), el('small', {}, `at ${row.point}×`)), () => `${state.protocol}, among networks at ${row.point}× fewer`) : ''},
   {id: 'macs', name: 'MACs', value: cell => cell.row.macs && cell.row.macs[0], show: ({row}) => row.macs ? [range(row.macs), el('small', {}, `${num(row.speedup, 2)}×`)] : ''},
   {id: 'params', name: 'Params', value: cell => cell.row.params && cell.row.params[0], show: ({row}) => row.params ? [range(row.params), el('small', {}, `${num(row.compression, 2)}×`)] : ''},
   {id: 'widths', name: 'Kept widths', value: cell => cell.row.widths ? cell.row.widths.reduce((a, b) => a + (b || 0), 0) : null, show: ({row, table}) => row.widths && row.widths.length ? tip(el('span', {}, sparkline(row, table)), () => widthsText(row, table)) : ''},
 ];
+const rankText = ([low, high, of]) => `${low === high ? low : `${low}–${high}`} of ${of}`;
 function lift({value, show}) { return {value: cell => value(cell.row), show: cell => show(cell.row)}; }
 function widthsText(row, table) {
   const found = row.widths.map((kept, i) => known(kept) ? `${table.layers[i][0]} ${+kept.toFixed(1)} of ${table.layers[i][1]}` : '').filter(Boolean);
@@ -36,10 +38,9 @@ function widthsText(row, table) {
 function columnsFor(cells) {
   const names = protocols(cells).filter(name => name !== 'one-shot, BN recomputed' && name !== 'own base');
   const accuracies = names.map(name => ({id: `p ${name}`, name, value: cell => cell.row.entries[name] && cell.row.entries[name].mean, show: ({row}) => cellOf(row, name)}));
-  const rest = [{id: 'n', name: 'Seeds', value: cell => cell.row.n, show: ({row}) => row.n}, {id: 'tier', name: 'Tier', left: true, value: cell => tier(cell.row), show: ({row}) => tier(row)}];
+  const rest = [{id: 'n', name: 'Seeds', value: cell => cell.row.n, show: ({row}) => row.n}, {id: 'tier', name: 'Tier', left: true, value: cell => cell.row.tier, show: ({row}) => row.tier}];
   return [...COLUMNS, ...accuracies, ...rest].filter(column => column.first || cells.some(cell => known(column.value(cell))));
 }
-const tier = row => row.tier || (row.repeats ? 'reproduced' : 'self-reported');
 
 function sorted(cells, columns) {
   const column = columns.find(found => found.id === state.sort);
@@ -61,7 +62,7 @@ function renderTable(cells) {
   const head = columns.map(column => el('th', {scope: 'col', class: column.left ? 'l' : '', 'aria-sort': state.touched && state.sort === column.id ? (state.down ? 'descending' : 'ascending') : null},
     el('button', {type: 'button', 'data-sort': column.id, onclick: () => { sortBy(column.id); $('table').querySelector(`[data-sort="${CSS.escape(column.id)}"]`).focus(); }}, column.name)));
   const body = all.slice(PER_PAGE * state.page, PER_PAGE * (state.page + 1)).map(cell => el('tr', {'data-row': cell.row.id},
-    columns.map(column => el('td', {class: [column.left && 'l', column.grey && 'grey', ['matched', 'paper', 'verdict'].includes(column.id) && 'full'].filter(Boolean).join(' '), 'data-label': column.name}, column.show(cell)))));
+    columns.map(column => el('td', {class: [column.left && 'l', column.grey && 'grey'].filter(Boolean).join(' '), 'data-label': column.name}, el('span', {class: 'val'}, column.show(cell))))));
   $('table').tHead.replaceChildren(el('tr', {}, head));
   $('table').tBodies[0].replaceChildren(...body);
   $('sort').replaceChildren(...columns.flatMap(column => [false, true].map(down => el('option', {value: `${down ? '-' : '+'}${column.id}`, selected: state.touched && state.sort === column.id && state.down === down}, `${column.name} ${down ? '↓' : '↑'}`))));

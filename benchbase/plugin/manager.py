@@ -86,9 +86,11 @@ class Plugins:
             params = {"path": path, **params}
         return Found(with_params(offer.value, params), offer)
 
-    def protocol(self, name: str) -> Protocol:
-        """A protocol by its name."""
-        return self.offer("protocols", name).value
+    def protocol(self, text: str) -> Protocol:
+        """A protocol by its name; "scratch-b[epochs=117]" is one with so many epochs, whatever its rule says."""
+        name, params = parse_name(text)
+        found = self.offer("protocols", name).value
+        return found.pinned(params) if params else found
 
     def model_name(self, name: str) -> str:
         """The one spelling of a model's name: a listed one has dashes (vgg_digits is vgg-digits), others are as they are."""

@@ -1,10 +1,11 @@
 """A protocol: where the weights of the pruned network start, and which recipe trains them."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from benchbase.errors import BenchError, unknown
 from benchbase.values.cost import Cost
 from benchbase.values.recipe import Recipe
 
@@ -38,6 +39,21 @@ class Protocol:
     def recipe(self, base: Recipe, finetune: Recipe, dense: Cost, pruned: Cost) -> Recipe:
         """The recipe of the retraining."""
         return self.train(base, finetune, dense, pruned)
+
+    def pinned(self, params: Mapping[str, str]) -> Protocol:
+        """This protocol with as many epochs as `params` say, {"epochs": "117"}, in place of its rule; a protocol of its own name.
+
+        Raises BenchError for other parameters, for no count, and for protocols that train no network afresh.
+        """
+        if unfit := [key for key in params if key != "epochs"]:
+            raise unknown("protocol parameter", unfit[0], ["epochs"])
+        said = params["epochs"]
+        if self.start not in ("fresh", "unpruned"):
+            raise BenchError(f"the epochs of {self.name} cannot be pinned", "set those of the base or of fine-tuning: --epochs, --finetune-epochs")
+        if not said.isascii() or not said.isdigit() or not 0 < int(said) <= 100_000:
+            raise BenchError(f"{self.name}[epochs={said}] is no count of epochs", f"write it like {self.name}[epochs=180]")
+        return replace(self, name=f"{self.name}[epochs={int(said)}]", train=lambda base, finetune, dense, pruned: replace(base, epochs=int(said)),
+                       formula=f"{int(said)}, as pinned", charges_pruning=False, cap=None)
 
     def since(self, base: Recipe) -> int:
         """The epoch of the base that a "rewound" start goes back to, whole and at least 1 unless it is the beginning; 0 of other starts."""

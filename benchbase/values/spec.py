@@ -11,6 +11,7 @@ from benchbase.errors import BenchError, unknown
 from benchbase.values.bounded import MAX_YAML, read_bytes, yaml_of
 
 MAX_SEEDS = 1000
+FAMILIES = ("table", "point")
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Suite:
 
     Names are as on the command line, parameters in brackets: "thinet[images=64]", "imagefolder:DIR[size=32]". Budgets are texts
     ("0.5", "macs=0.5", "vgg16-a") or tables with the fields of Budget.  recipe, finetune: fields that differ from the data set's own.
+    controls: whether each row gets its controls, and each table its `unpruned-long`.  family: the comparisons that ranks are adjusted over,
+    "table" (all of a protocol) or "point" (those at one operating point).
     parts: where it has any, the suite is their union, and its own lists say nothing more.
     """
 
@@ -32,6 +35,8 @@ class Suite:
     finetune: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     parts: tuple[Suite, ...] = ()
+    controls: bool = False
+    family: str = "table"
 
     @property
     def products(self) -> tuple[Suite, ...]:
@@ -64,16 +69,24 @@ def suite_of(data: Any, name: str = "") -> Suite:
             if not isinstance(data[key], Mapping):
                 raise BenchError(f"suite key {key} is not a table", f"write {key}: {{epochs: 10}}")
             given[key] = dict(data[key])
+    if "controls" in data:
+        if not isinstance(data["controls"], bool):
+            raise BenchError(f"suite key controls is {data['controls']!r}", "write controls: true or controls: false")
+        given["controls"] = data["controls"]
+    if "family" in data:
+        if data["family"] not in FAMILIES:
+            raise unknown("family of comparisons", str(data["family"]), FAMILIES)
+        given["family"] = data["family"]
     return Suite(**given)
 
 
 def _parts(data: Mapping[str, Any], known: list[str], name: str) -> tuple[Suite, ...]:
     """The products under `parts`. Each has the keys of the whole suite that it does not name itself."""
-    common, own = {key: value for key, value in data.items() if key != "parts"}, ("name", "parts")
+    common, own = {key: value for key, value in data.items() if key != "parts"}, ("name", "parts", "family")
     made = []
     for part in _list("parts", data["parts"]) if "parts" in data else ():
         if not isinstance(part, Mapping):
-            raise BenchError(f"suite key parts holds {part!r}", "write each part as a table: - {methods: [thinet], budgets: [0.5]}")
+            raise BenchError(f"suite key parts holds {part!r}", "write each as a table: - {methods: [thinet], budgets: [0.5]}")
         if twice := [key for key in own if key in part]:
             raise BenchError(f"a part of a suite has no {twice[0]}", "say it for the whole suite")
         for key in part:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchbase.errors import BenchError
 from benchbase.values.cost import Cost
 from benchbase.values.protocol import STARTS, Metric, Protocol
 from benchbase.values.recipe import Recipe
@@ -52,3 +53,20 @@ def test_flags():
 def test_a_metric_must_measure():
     with pytest.raises(NotImplementedError):
         Metric().measure(None, None)
+
+
+def test_epochs_can_be_pinned():
+    made = OURS["scratch-b-cap2"].pinned({"epochs": "117"})
+    assert (made.name, made.start, made.cap, made.charges_pruning) == ("scratch-b-cap2[epochs=117]", "fresh", None, False) and "117" in made.formula
+    assert made.recipe(BASE, TUNE, DENSE, SMALL) == replace(BASE, epochs=117)
+    assert OURS["scratch-matched"].pinned({"epochs": "3"}).charges_pruning is False
+
+
+@pytest.mark.parametrize(("name", "params", "named"), [
+    ("scratch-b", {"epoch": "3"}, "'epoch'"), ("scratch-b", {"epochs": "0"}, "no count"), ("scratch-b", {"epochs": "-1"}, "no count"),
+    ("scratch-b", {"epochs": "1e2"}, "no count"), ("scratch-b", {"epochs": "100001"}, "no count"), ("finetune", {"epochs": "3"}, "cannot be pinned"),
+    ("rewind", {"epochs": "3"}, "cannot be pinned")])
+def test_what_cannot_be_pinned(name, params, named):
+    with pytest.raises(BenchError, match=named) as error:
+        OURS[name].pinned(params)
+    assert error.value.kind == "usage" and error.value.todo

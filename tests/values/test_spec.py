@@ -68,7 +68,8 @@ def test_a_part_has_what_the_suite_says_and_it_does_not():
 
 
 def test_a_file_changes_the_parts_of_the_one_it_extends(tmp_path):
-    (tmp_path / "base.yaml").write_text("seeds: 0-2\nrecipe: {lr: 0.1}\nparts:\n  - {methods: [thinet], recipe: {epochs: 4}}\n  - {methods: [random], seeds: 7}\n")
+    (tmp_path / "base.yaml").write_text("seeds: 0-2\nrecipe: {lr: 0.1}\nparts:\n"
+                                        "  - {methods: [thinet], recipe: {epochs: 4}}\n  - {methods: [random], seeds: 7}\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nseeds: 5\nrecipe: {lr: 0.3}\n")
     made = read_suite(tmp_path / "mine.yaml")
     assert [(part.methods, part.seeds, part.recipe) for part in made.products] == [(("thinet",), (5,), {"lr": 0.3, "epochs": 4}),
@@ -76,7 +77,8 @@ def test_a_file_changes_the_parts_of_the_one_it_extends(tmp_path):
 
 
 @pytest.mark.parametrize(("parts", "named"), [([], "parts is empty"), (["thinet"], "'thinet'"), ({"method": "a"}, "'method'"),
-                                              ([{"parts": [{"methods": "a"}]}], "no parts"), ([{"name": "a"}], "no name"), ([{"methods": []}], "methods")])
+                                              ([{"parts": [{"methods": "a"}]}], "no parts"), ([{"name": "a"}], "no name"),
+                                              ([{"methods": []}], "methods")])
 def test_parts_that_are_wrong(parts, named):
     with pytest.raises(BenchError, match=named) as error:
         suite_of({"parts": parts})

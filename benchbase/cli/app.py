@@ -22,6 +22,7 @@ VERBS = {
     "leaderboard": "Build, check or print the tables of a leaderboard.",
     "reproduce": "Run a record's cell again: PASS or DRIFT.",
     "submit": "Check records and commit them on a branch, for a pull request.",
+    "store": "List, clean and check the store of finished stages.",
     "doctor": "Check versions, devices, plugins and folders; say how to mend what is wrong.",
 }
 

@@ -20,7 +20,9 @@ from benchbase.nets.net import Net, private_copy
 from benchbase.nets.prune import architecture_after
 from benchbase.nets.rebuild import rebuild
 from benchbase.nets.weights import digest_of
+from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Offer
+from benchbase.plugin.opening import opened
 from benchbase.values.architecture import Architecture
 from benchbase.values.selection import Selection
 
@@ -37,10 +39,11 @@ class Subject:
     offer: Offer
     root: Path
 
-    def make(self, classes: int = FORMS[0][0], channels: int = FORMS[0][1], seed: int = 0) -> nn.Module:
-        """A new network, drawn from `seed`."""
+    def make(self, classes: int = FORMS[0][0], channels: int = FORMS[0][1], seed: int = 0, size: int = 0) -> nn.Module:
+        """A new network, drawn from `seed`, for images of `size` x `size` (0: the size that it takes)."""
+        size = size or self.size
         with seeded.seeded(seed):
-            return self.offer.value(classes, in_channels=channels)
+            return opened(self.offer.value, classes, (channels, size, size))
 
     @cached_property
     def model(self) -> nn.Module:
@@ -50,14 +53,15 @@ class Subject:
     @cached_property
     def size(self) -> int:
         """Of the images that it takes."""
+        why = ""
         for size in SIZES:
             try:
                 with torch.no_grad():
-                    self.model(noise(2, FORMS[0][1], size))
+                    self.make(size=size).eval()(noise(2, FORMS[0][1], size))
                 return size
-            except Exception:  # noqa: BLE001, PERF203 -- too small for its strides, in whatever words
-                continue
-        raise BenchError(f"it runs on none of the images of {', '.join(map(str, SIZES))} pixels", "take images (n, in_channels, height, width)")
+            except Exception as error:  # noqa: BLE001, PERF203 -- too small for its strides, in whatever words
+                why = last_line(error)
+        raise BenchError(f"it runs on none of the images of {', '.join(map(str, SIZES))} pixels: {why}", "take images (n, in_channels, height, width)")
 
     @cached_property
     def trace(self) -> Trace:
@@ -113,9 +117,10 @@ def _wrong(model: Any, classes: int, images: Tensor) -> tuple[str, str] | None:
 
 def fresh(subject: Subject) -> Pairs:
     """Weights are new ones from torch's generator: equal for equal seeds, and different otherwise."""
+    size = subject.size
     with seeded.seeded(0):
         before = seeded.global_state()
-        one = digest_of(subject.offer.value(FORMS[0][0], in_channels=FORMS[0][1]).state_dict())
+        one = digest_of(opened(subject.offer.value, FORMS[0][0], (FORMS[0][1], size, size)).state_dict())
         after = seeded.global_state()
     if elsewhere := seeded.moved((*after[:2], *before[2:]), after):
         yield f"its weights are drawn from {elsewhere}", "draw them with torch: torch.nn.init"
@@ -151,7 +156,7 @@ def rebuilds(subject: Subject) -> Pairs:
     if not subject.trace.groups:
         raise Unchecked("none of its channels can be removed")
     small, architecture = subject.halved
-    made = rebuild(architecture, 0, open_model=lambda a: subject.offer.value(a.num_classes, in_channels=a.shape[0]))
+    made = rebuild(architecture, 0, open_model=lambda a: opened(subject.offer.value, a.num_classes, a.shape))
     shapes = {n: tuple(t.shape) for n, t in small.state_dict().items()}
     if wrong := next((n for n, t in made.model.state_dict().items() if shapes.get(n) != tuple(t.shape)), None):
         yield f"rebuilt with fresh weights it has another shape of {wrong}", "keep sizes in parameters and modules, not in code"

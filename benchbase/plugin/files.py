@@ -35,7 +35,7 @@ def method_in(path: Path, name: str) -> Offer:
     """
     file = Path(path).expanduser()
     module, source = _module(file)
-    methods = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Method) and v.__module__ == module.__name__]
+    methods = _names(module)
     if not name:
         raise BenchError(f"{path} does not say which method", f"write {path}:{methods[0] if methods else 'MyMethod'}")
     cls = getattr(module, name, None)
@@ -47,6 +47,21 @@ def method_in(path: Path, name: str) -> Offer:
         todo = "make it a frozen dataclass, a subclass of benchbase.Method with a name and select()"
         raise BenchError(f"{path}:{name} is no method: {error}", todo) from None
     return Offer("methods", cls.name, cls, file.name, None, None, source)
+
+
+def methods_in(path: Path, name: str = "") -> tuple[list[type[Method]], bool]:
+    """The method classes of a file (the one called `name`, or all that have a name themselves), and whether it has the hook bench_methods.
+
+    Raises BenchError as `method_in` does.
+    """
+    module, _ = _module(Path(path).expanduser())
+    names = [name] if name else [n for n in _names(module) if getattr(module, n).name]
+    return [method_in(path, n).value for n in names], hasattr(module, "bench_methods")
+
+
+def _names(module: ModuleType) -> list[str]:
+    """The methods that a file defines."""
+    return [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Method) and v.__module__ == module.__name__]
 
 
 def _module(file: Path) -> tuple[ModuleType, str]:

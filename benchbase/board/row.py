@@ -158,19 +158,18 @@ def row_of(bag: Bag, who: Who, label: str, folder: str) -> Row:
 
 
 def missing_of(failures: Iterable[Failure], cells: Mapping[str, Mapping[int, Record]]) -> Iterable[Missing]:
-    """The seeds that came to nothing. One that came to something later, the failure standing beside it, is none of them.
+    """The seeds that came to nothing. One that came to something, before or after, is none of them: the failure stays in its file, beside
+    the record. Times say nothing here, clocks are set back.
 
-    A failure of the whole cell is that of the protocols which the seed lacks and other seeds have, or of the row where it lacks none.
+    A failure of the whole cell is that of the protocols which the seed lacks and other seeds have, or of the row where it has none.
     """
     for f in sorted(failures, key=lambda f: (f.seed, f.protocol, f.kind, f.message)):
         own = [p for p in sorted(cells) if f.seed in cells[p]]
         lacking = [p for p in sorted(cells) if f.seed not in cells[p]]
         if f.protocol:
             at = [] if f.protocol in own else [f.protocol]
-        elif lacking or not own:
-            at = lacking or [""]
         else:
-            at = [] if max(cells[p][f.seed].started for p in own) >= f.started else [""]
+            at = lacking if own else lacking or [""]
         yield from (Missing(f.seed, protocol, f.kind, f.message) for protocol in at)
 
 

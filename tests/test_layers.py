@@ -26,7 +26,7 @@ def modules(folder: str, package: str) -> dict[str, Path]:
     return {name.removesuffix(".__init__"): p for name, p in files.items()}
 
 
-FILES = modules("benchbase", "benchbase") | modules("plugins", "benchbase_plugins")
+FILES = modules("benchbase", "benchbase") | modules("plugins", "benchbase_plugins") | modules("benchmarks/suites", "benchbase_plugins.suites")
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
 ENTRIES = [line.partition("=")[2].strip() for line in SETUP["options.entry_points"]["benchbase"].strip().splitlines()]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchbase.cli.options import assigned, settings_from, suite_from, suite_path
+from benchbase.cli.options import assigned, limits_from, parse_size, settings_from, suite_from, suite_path
 from benchbase.errors import BenchError
+from benchbase.flow.limits import Limits
 from benchbase.plugin.manager import load_plugins
 from benchbase.values.spec import Suite
 
@@ -79,3 +80,18 @@ def test_folders_and_machine(monkeypatch):
                           "rerun": "failed"})
     assert (made.store, made.data, made.leaderboard) == (Path("x"), Path("y"), Path("z"))
     assert (made.device, made.precision, made.threads, made.jobs, made.executor, made.rerun) == ("cpu", "bf16", 2, 3, "", "failed")
+
+
+@pytest.mark.parametrize("text, size", [("4G", 4 << 30), ("500M", 500 << 20), ("1.5g", 3 << 29), ("2GB", 2 << 30), ("2GiB", 2 << 30), ("64k", 65536)])
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "4", "G", "-1G", "0G", "4 G", "1e3M", "infG", "4X"])
+def test_sizes_that_are_none(text):
+    with pytest.raises(BenchError, match="is no size"):
+        parse_size(text)
+
+
+def test_limits_of_a_stage():
+    assert limits_from("1h", "2G") == Limits(3600.0, 2 << 30) and limits_from(None, "2G") == Limits(0.0, 2 << 30)

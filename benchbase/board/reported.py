@@ -64,10 +64,9 @@ def compared(tables: Sequence[Table], cited: Mapping[str, Cited]) -> Iterator[Co
     present = {row.who.name for table in tables for row in table.rows}
     for method in sorted(present & cited.keys()):
         for said in cited[method].reported:
-            at = _place(tables, method, said)
-            for protocol in PROTOCOLS:
-                if protocol in said:
-                    yield _compared(tables, at, method, said, protocol)
+            if isinstance(said, Mapping) and {"dataset", "model", "target"} <= said.keys():
+                at = _place(tables, method, said)
+                yield from (_compared(tables, at, method, said, p) for p in PROTOCOLS if _number(said.get(p)) is not None)
 
 
 def claims(tables: Iterable[Table], cited: Mapping[str, Cited]) -> list[Claim]:
@@ -91,8 +90,8 @@ def _side(kind: str, low: float, high: float, delta: float) -> int:
 def _place(tables: Sequence[Table], method: str, said: Mapping[str, Any]) -> tuple[int, int] | None:
     """Where our row of a reported one is: table and row; the one with the paper's recipe before others."""
     found = [(_odd(table), i, j) for i, table in enumerate(tables) for j, row in enumerate(table.rows)
-             if row.who.name == method and bare(table.setting.dataset) == bare(said["dataset"])
-             and bare(table.setting.model.rpartition(":")[2]) == bare(said["model"]) and _same_target(row, str(said["target"]))]
+             if row.who.name == method and bare(table.setting.dataset) == bare(str(said["dataset"]))
+             and bare(table.setting.model.rpartition(":")[2]) == bare(str(said["model"])) and _same_target(row, str(said["target"]))]
     return min(found)[1:] if found else None
 
 
@@ -102,14 +101,13 @@ def _odd(table: Table) -> bool:
 
 
 def _same_target(row: Row, target: str) -> bool:
-    if target.endswith("%"):
+    if re.fullmatch(r"\d+(\.\d+)?%", target):
         return row.goal.asked is not None and row.goal.unit not in ("macs", "params") and math.isclose(row.goal.asked, float(target[:-1]) / 100)
     return bare(target) in (bare(row.goal.label), bare(row.goal.label).rstrip("b"))
 
 
 def _compared(tables: Sequence[Table], at: tuple[int, int] | None, method: str, said: Mapping[str, Any], protocol: str) -> Compared:
-    value = said[protocol]
-    mean, std = (value["mean"], value.get("std")) if isinstance(value, Mapping) else (value, None)
+    mean, std = _number(said[protocol]) or (0.0, None)
     where = (method, str(said["dataset"]), str(said["model"]), str(said["target"]), protocol, (mean, std), str(said.get("source", "")))
     entry = tables[at[0]].rows[at[1]].entry(protocol) if at else None
     if at is None or entry is None or entry.mean is None:
@@ -117,6 +115,13 @@ def _compared(tables: Sequence[Table], at: tuple[int, int] | None, method: str, 
     table = tables[at[0]]
     difference = _difference(entry, mean, std, RUNS.get(bare(table.setting.dataset), 1))
     return Compared(*where, (entry.mean, entry.std, entry.n), difference, OTHER if _odd(table) else agrees(difference, table.delta), at)
+
+
+def _number(value: Any) -> tuple[float, float | None] | None:
+    """Mean and std of a reported value; None where it is no number."""
+    found = (value.get("mean"), value.get("std")) if isinstance(value, Mapping) else (value, None)
+    sound = [isinstance(x, (int, float)) and math.isfinite(x) for x in found]
+    return (found[0], found[1] if sound[1] else None) if sound[0] else None
 
 
 def _difference(entry: Entry, mean: float, std: float | None, runs: int) -> tuple[float, float | None, float | None]:

@@ -61,6 +61,11 @@ def test_claims_are_counted_over_rows_of_the_methods_of_the_paper():
     assert (claim.kind, claim.dataset, claim.agree, claim.against, claim.unclear) == ("structured", "cifar10", 1, 1, 1)
 
 
+def test_what_plugins_report_in_another_form_is_left_out():
+    odd = ("text", {}, {**SAID, "scratch-b": "93 %", "finetune": {"std": 1}}, {**SAID, "target": "some %", "scratch-b": float("nan"), "finetune": None})
+    assert list(compared(board({"scratch-b": [836]}), {"l1-norm": Cited("", odd)})) == []
+
+
 def test_agreement():
     assert agrees((0.3, None, None), 0.3) == YES and agrees((0.31, None, None), 0.3) == NO and agrees((1.0, -0.1, 2.1), 0.3) == YES and agrees((1.0, 0.5, 1.5), 0.3) == NO
 

@@ -48,3 +48,35 @@ def test_a_record_that_was_cut_off_is_named(board, verb):
 def test_its_own_help_and_verbs():
     assert "build" in bench("leaderboard", "--help").out and bench("leaderboard", "biuld").code == 2 and len(bench("leaderboard", "biuld").lines) == 2
     assert "DIR" in bench("leaderboard", "build", "--help").out and "DIR" in bench("leaderboard", "show", "--help").out
+
+
+def test_a_page_stands_beside_the_tables(board):
+    assert "leaderboard/v1/index.html" in bench("leaderboard", "build").out.splitlines()
+    page = (board / "v1" / "index.html").read_text()
+    assert '"method":"l1-norm"' in page and "@inproceedings{l1-norm," in page
+
+
+@pytest.mark.parametrize("form, start", [("text", "synthetic · vgg-digits"), ("csv", "dataset,model,method"), ("latex", "% needs"), ("svg", "<svg"), ("json", "{")])
+def test_exports_to_stdout_and_to_files(board, form, start):
+    said = bench("leaderboard", "show", "--format", form)
+    assert (said.code, said.err) == (0, "") and said.out.startswith(start)
+    name = f"x.{ {'latex': 'tex', 'text': 'txt'}.get(form, form)}"
+    assert bench("leaderboard", "show", "--out", name).out.strip() == name
+    assert Path(name).read_text().strip() == said.out.strip()
+
+
+def test_a_picture_goes_into_a_file(board):
+    said = bench("leaderboard", "show", "--format", "png")
+    assert said.code == 2 and len(said.lines) == 2 and said.out == ""
+    assert bench("leaderboard", "show", "--out", "x.png").code == 0 and Path("x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_selection(board):
+    assert bench("leaderboard", "show", "--method", "l1*", "--budget", "*", "--verdict", "no verdict", "--format", "csv").out.count("\n") >= 2
+    said = bench("leaderboard", "show", "--method", "thinnet")
+    assert said.code == 2 and "unknown method 'thinnet'" in said.lines[0] and len(said.lines) == 2
+
+
+@pytest.mark.parametrize("words", [("--format", "pdf"), ("--json", "--format", "csv"), ("--out", "nowhere/x.csv"), ("--out", ".")])
+def test_what_cannot_be_written(board, words):
+    assert bench("leaderboard", "show", *words).code == 2

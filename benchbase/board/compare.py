@@ -137,7 +137,8 @@ def gap_contrasts(pairs: Mapping[tuple[object, ...], tuple[Told, Told]]) -> list
                 continue
             tuned, fresh = ([cells[p, s] for s in seeds] for p in (inherited, scratch))
             shared = tuple(s for s, (x, y) in zip(seeds, fresh) if x.record.digests.final == y.record.digests.final)
-            b, a = ([t[i].record.metrics.top1 - (0.0 if s in shared else f[i].record.metrics.top1) for s, t, f in zip(seeds, tuned, fresh)] for i in (1, 0))
+            b, a = ([t[i].record.metrics.top1 - (0.0 if s in shared else f[i].record.metrics.top1) for s, t, f in zip(seeds, tuned, fresh)]
+                    for i in (1, 0))
             r = tuned[0][0].record
             found.append(GapContrast(r.dataset.name, r.model, *_labels(*tuned[0]), name, seeds, paired_t(b, a), shared))
     return sorted(found, key=lambda g: (g.dataset, g.model, g.a, g.b))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from benchbase.board import howto, words
+from benchbase.board.crossed import RESAMPLES
 from benchbase.board.entry import Entry
 from benchbase.board.row import WEIGHTS, Row
 from benchbase.board.table import Table
@@ -13,7 +14,7 @@ from benchbase.board.verdict import WORDS
 from benchbase.values.escape import markdown as md
 
 KINDS = {"structured": "Channels and blocks", "weights": "Single weights"}
-GUIDE = """\
+GUIDE = f"""\
 **Weights or architecture?** A pruned network is trained twice on one budget of multiply-adds: from the weights that pruning left it, and from
 fresh ones. What the first gains over the second is the worth of the inherited weights; without a gain the architecture alone is enough
 (after Liu et al., *Rethinking the Value of Network Pruning*, ICLR 2019).
@@ -32,9 +33,9 @@ Accuracy is top-1 in percent on the test split after the last epoch: mean ± sam
 the last training. Gaps are paired by seed, with 95 % t intervals in points. The verdict is on finetune-matched − scratch-matched against a
 difference fixed for each data set before any run; fewer than 5 seeds, a failed seed or a base that has not converged earn no word. The paper's
 own gap, finetune − scratch-b, stands beside it in small. The first gap has a second interval, "with the test sample": seeds and test images resampled
-together (1,000 times), so it holds for other images too. Ranks are intervals, 1 + the rows that are significantly better to N - those that are
-significantly worse (paired t tests, Holm's procedure over the table); only rows that keep 1/2, 1/4, ... 1/32 of the multiply-adds (of the weights,
-for single weights) within 2 % are ranked, and channels and single weights never together. The area under a method's curve is its mean accuracy over
+together ({RESAMPLES:,} times), so it holds for other images too. Ranks are intervals, 1 + the rows that are significantly better to N - those
+that are significantly worse (paired t tests, Holm's procedure over all of a column); only rows that keep 1/2, 1/4, ... 1/32 of the
+multiply-adds (of the weights, for single weights) within 2 % are ranked, and channels and single weights never together. The area under a method's curve is its mean accuracy over
 octaves of compression, of 5 points or more. A dagger (†) marks methods that are
 not published; letters mark runs that rows share: one training, counted once. Budgets are shares removed."""
 

@@ -19,7 +19,6 @@ from benchbase.board.stats import mean_std, paired_p
 
 LEVEL = 0.05
 LEAST = 3  # seeds in common: two say next to nothing of a spread
-FAMILIES = ("table", "point")  # which comparisons err together in 5 % of all cases: all of a table, or those at one point
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def _table(bags: Sequence[Bag], who: Mapping[str, Who], family: str) -> Table:
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
     ranked = tuple(replace(row, ranks=ranks) for row, ranks in zip(marked, ranks_of(marked, family)))
-    return Table(_setting(bags, records), ranked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)), curves_of(ranked), family)
+    return Table(_setting(bags, records), ranked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)),
+                 curves_of(ranked), family)
 
 
 def judged(bag: Bag, row: Row, delta: float, base: Base) -> Row:

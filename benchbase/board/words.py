@@ -84,8 +84,12 @@ def interval(gap: Interval) -> str:
 
 def sample(gap: Gap) -> str:
     """A gap's second interval, in which the test sample varies as well; "" where there is none."""
-    second = gap.crossed
-    return "" if second is None or second.low is None or second.high is None else f"[{signed(second.low)}, {signed(second.high)}]"
+    return ends(gap.crossed)
+
+
+def ends(found: Interval | None) -> str:
+    """An interval's ends; "" where it has none."""
+    return "" if found is None or found.low is None or found.high is None else f"[{signed(found.low)}, {signed(found.high)}]"
 
 
 def rank(row: Row, protocol: str) -> str:

@@ -117,9 +117,8 @@ def rows(contrast: Contrast) -> Iterator[tuple[str, ...]]:
         ends = "–" if change.low is None or change.high is None else f"[{_signed(change.low, name)}, {_signed(change.high, name)}]"
         second = ""
         if name == "top1":
-            crossed = contrast.crossed
-            whole = "" if crossed is None or crossed.low is None or crossed.high is None else f"[{words.signed(crossed.low)}, {words.signed(crossed.high)}]; "
-            second = f"{whole}p {contrast.p:.2g}, {contrast.adjusted:.2g} by Holm"
+            sample = words.ends(contrast.crossed)
+            second = f"{sample and f'{sample}; '}p {contrast.p:.2g}, {contrast.adjusted:.2g} by Holm"
         yield name, value(one), value(two), _signed(change.mean, name) + (f" {unit}" if unit else ""), ends, second
 
 
@@ -130,7 +129,8 @@ def networks(contrast: Contrast) -> Iterator[str]:
     if contrast.same == contrast.seeds:
         return
     for seed, test in contrast.networks.items():
-        yield f"  {TITLE}, seed {seed}: only A right {test.only_a}, only B right {test.only_b}, McNemar's exact p {test.exact:.2g}, mid-p {test.mid:.2g}"
+        yield (f"  {TITLE}, seed {seed}: only A right {test.only_a}, only B right {test.only_b}, "
+               f"McNemar's exact p {test.exact:.2g}, mid-p {test.mid:.2g}")
 
 
 def gap_line(gap: GapContrast) -> str:
@@ -150,7 +150,8 @@ def document(comparison: Comparison, failing: dict[str, list[Contrast]]) -> dict
     def contrast(c: Contrast) -> dict[str, Any]:
         changes = {f"{name}{unit and ' ' + unit}": asdict(change) for (name, unit), change in c.changes.items()}
         return {"dataset": c.dataset, "model": c.model, "protocol": c.protocol, "a": c.a, "b": c.b, "seeds": list(c.seeds), "verdict": c.word or None,
-                "provisional": c.provisional, "delta": c.delta, "means": {name: {"a": a, "b": b} for name, (a, b) in c.means.items()}, "changes": changes, "p": c.p, "p_holm": c.adjusted,
+                "provisional": c.provisional, "delta": c.delta, "means": {name: {"a": a, "b": b} for name, (a, b) in c.means.items()},
+                "changes": changes, "p": c.p, "p_holm": c.adjusted,
                 "crossed": asdict(c.crossed) if c.crossed else None, "same_runs": list(c.same),
                 "these_two_networks": {str(seed): asdict(test) for seed, test in c.networks.items()}}
 

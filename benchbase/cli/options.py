@@ -52,6 +52,9 @@ suite_options = group(
                       "or as much of each layer as a method does (network-slimming@0.5). Repeatable.  [default: 0.5]"),
     click.option("--protocol", "protocols", multiple=True, metavar="NAME",
                  help="What happens after pruning. Repeatable.  [default: one-shot, finetune, scratch-e, scratch-b]"),
+    click.option("--controls", is_flag=True,
+                 help="Each row's controls as well: the same widths with random channels and l1-norm's, uniform at the same cost, masks at random "
+                      "and shuffled; and unpruned-long."),
     click.option("--seeds", metavar="0-4", help="Seeds: 0-4, or 0,2,5.  [default: 0-2]"),
     recipe_options)
 machine_options = group(
@@ -91,7 +94,8 @@ def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> S
 
     def changed(one: Suite) -> Suite:
         return one.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**one.recipe, **recipe},
-                         finetune=finetune and {**one.finetune, **finetune}, parts=tuple(changed(part) for part in one.parts))
+                         finetune=finetune and {**one.finetune, **finetune}, parts=tuple(changed(part) for part in one.parts),
+                         controls=given.get("controls") or None)
     return changed(suite)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
+from benchbase.flow.controls import controlled
 from benchbase.plugin.manager import Found, Plugins
 from benchbase.plugin.names import params_of
 from benchbase.values.architecture import Architecture
@@ -128,7 +129,7 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     What several parts ask for stands once. Raises BenchError for the first name, parameter, budget or recipe that is wrong: before
     anything has run.
     """
-    return once(cell for part in suite.products for cell in product_of(part, plugins, tools))
+    return once(cell for part in controlled(suite, plugins).products for cell in product_of(part, plugins, tools))
 
 
 def once(cells: Iterable[Cell]) -> list[Cell]:

@@ -30,7 +30,8 @@ def test_two_rows_pair_though_they_differ_in_method_and_budget():
 
 
 def test_methods_pair_at_equal_budgets_and_budgets_for_equal_methods():
-    board = told([*sweep({"finetune": [1, 2]}), *sweep({"finetune": [3]}, method="b"), *sweep({"finetune": [3]}, method="b", budget=Budget(ratio=0.7))])
+    board = told([*sweep({"finetune": [1, 2]}), *sweep({"finetune": [3]}, method="b"),
+                  *sweep({"finetune": [3]}, method="b", budget=Budget(ratio=0.7))])
     a, b = (Side(m, METHOD, tuple(t for t in board if t.method == m)) for m in ("l1-norm", "b"))
     assert [(x.budget, y.budget) for x, y in paired(a, b).values()] == [("0.5", "0.5")]
     a, b = (Side(m, BUDGET, tuple(t for t in board if t.budget == m)) for m in ("0.5", "0.7"))
@@ -38,7 +39,8 @@ def test_methods_pair_at_equal_budgets_and_budgets_for_equal_methods():
 
 
 @pytest.mark.parametrize(("change", "says"), [
-    ({"protocol": "scratch-b"}, "protocol finetune against scratch-b"), ({"seed": 3}, "seed 0 against 3"), ({"model": "vgg16"}, "model vgg-digits against vgg16"),
+    ({"protocol": "scratch-b"}, "protocol finetune against scratch-b"), ({"seed": 3}, "seed 0 against 3"),
+    ({"model": "vgg16"}, "model vgg-digits against vgg16"),
     ({"dataset": "cifar10"}, "data set digits against cifar10"), ({"recipe": replace(BASE, epochs=9)}, "another recipe"),
     ({"dataset__fingerprint": "0" * 64}, "version of the data"), ({"method": "b", "budget": Budget(ratio=0.7), "seed": 1}, "seed 0 against 1")])
 def test_nothing_that_pairs_is_refused_and_says_what_differs(change, says):

@@ -69,6 +69,12 @@ def key_of(stage: Stage, inputs: dict[str, Any]) -> str:
     return digest([stage.kind, stage.version, {k: identity(v) for k, v in inputs.items() if v is not None}])
 
 
+def needs(inputs: dict[str, Any]) -> list[str]:
+    """The keys of the stages whose folders are among the inputs."""
+    folders = [getattr(v, "folder", None) or getattr(getattr(v, "path", None), "parent", None) for v in inputs.values()]
+    return sorted({f.name for f in folders if isinstance(f, Path)})
+
+
 @dataclass(frozen=True)
 class Do:
     """Returns what the store has, else runs the stage under its lock and stores it.
@@ -130,7 +136,7 @@ class Do:
                 with self.limits.within(stage.kind, last_words()):
                     made, info = attempt(stage, replace(self.tools, course=course), folder, inputs)
                 seconds = max(time.perf_counter() - started, info.get("seconds", 0.0))  # the parts before an interruption too
-                write_stage(folder, Done(key, stage.kind, made, info, folder, seconds, self.sweep))
+                write_stage(folder, Done(key, stage.kind, made, info, folder, seconds, self.sweep), needs(inputs))
             self.store.forget(key)
         except BenchError as error:
             self._remember(key, error)

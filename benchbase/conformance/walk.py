@@ -51,11 +51,8 @@ def cases(plugins: Plugins, names: Iterable[str], root: Path) -> list[Case]:
 
     root: the folder of downloaded data. Raises BenchError for a name that no plugin has.
     """
-    found: list[Case] = []
-    for name in names:
-        for plugin in _plugins(plugins, name):
-            found += [c for c in _of_plugin(plugins, plugin, root) if (c.plugin, c.label) not in {(f.plugin, f.label) for f in found}]
-    return found
+    chosen = dict.fromkeys(plugin for name in names for plugin in _plugins(plugins, name))
+    return [case for plugin in chosen for case in _of_plugin(plugins, plugin, root)]
 
 
 def run(case: Case, download: bool = False) -> Outcome:
@@ -79,8 +76,8 @@ def run(case: Case, download: bool = False) -> Outcome:
 
 def own(plugins: Plugins) -> list[str]:
     """The plugins that are not of the benchmark itself, by name; those that failed to load too."""
-    every = [*plugins.loaded.plugins, *(b for b in plugins.loaded.broken)]
-    return [getattr(p, "name", None) or p.plugin for p in every if p.distribution != "benchbase"]
+    every = [*((p.name, p.distribution) for p in plugins.loaded.plugins), *((b.plugin, b.distribution) for b in plugins.loaded.broken)]
+    return [name for name, distribution in every if distribution != "benchbase"]
 
 
 def subject_of(offer: Offer) -> str:

@@ -55,8 +55,8 @@ class Remote:
         """A clone with a pull request's branch of new records, by `bench submit`."""
         clone = self.clone(name)
         fill(self.root / f"results-{name}", rows(method))
-        done = subprocess.run(["bench", "submit", str(self.root / f"results-{name}"), "--leaderboard", "leaderboard", "--json"], cwd=clone, check=True,
-                              capture_output=True, text=True, env=self.env)
+        command = ["bench", "submit", str(self.root / f"results-{name}"), "--leaderboard", "leaderboard", "--json"]
+        done = subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True, env=self.env)
         self.git(clone, "switch", "-q", json.loads(done.stdout)["branch"])
         return clone
 
@@ -138,7 +138,8 @@ def test_a_merge_while_the_rebuild_is_pushed(remote):
     remote.merge(one)
     job = remote.clone("job")
     hook = job / ".git" / "hooks" / "pre-push"
-    hook.write_text(f"#!/bin/sh\nset -e\n[ -e merged ] && exit 0\ntouch merged\nunset GIT_DIR\ncd {two}\nbranch=$(git branch --show-current)\ngit fetch -q origin main\n"
+    hook.write_text("#!/bin/sh\nset -e\n[ -e merged ] && exit 0\ntouch merged\nunset GIT_DIR\n"
+                    f"cd {two}\nbranch=$(git branch --show-current)\ngit fetch -q origin main\n"
                     "git switch -q --detach FETCH_HEAD\ngit merge -q --no-ff -m merge $branch\ngit push -q origin HEAD:main\n")
     hook.chmod(0o755)
     done = remote.script("rebuild.sh", "main", cwd=job)
@@ -161,7 +162,8 @@ def test_a_report_is_a_strangers_text():
     spec = importlib.util.spec_from_file_location("comment", SCRIPTS / "comment.py")
     comment = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(comment)
-    hostile = "a <script>x</script> <!-- y --> @team [click](https://evil.example) ![i](http://t.example/p.png) \u202e\x1b[31m https://e.example #12 www.e.example"
+    hostile = "a <script>x</script> <!-- y --> @team [click](https://evil.example) ![i](http://t.example/p.png) \u202e\x1b[31m " \
+        "https://e.example #12 www.e.example"
     text = comment.clean(hostile)
     assert "<" not in text and "@team" not in text and "evil.example" not in text and "t.example/p" not in text
     assert "https:" not in text and "www.e" not in text and "#12" not in text and "\u202e" not in text and "\x1b" not in text and "click" in text

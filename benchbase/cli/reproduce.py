@@ -50,7 +50,8 @@ def command(record: str, keep: bool, as_json: bool, quiet: bool, **given: Any) -
     path = Path(record)
     first = read(path)
     if wrong := consistent(first):
-        raise BenchError(f"{path} contradicts itself: {wrong[0]}", "`bench leaderboard verify` says all that is wrong; take a record as it was written")
+        raise BenchError(f"{path} contradicts itself: {wrong[0]}",
+                         "take a record as it was written; `bench leaderboard verify` says all that is wrong")
     target = path if keep else Path(given["leaderboard"] or "reproduction")
     check_writable("new record", path.absolute().parent if keep else target.absolute(), "leave --keep out, or name a folder with --leaderboard")
     new, where = run(first, path, target, keep, given, quiet)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @click.command("submit")
 @click.argument("folder", metavar="DIR")
-@click.option("--leaderboard", default="leaderboard", show_default=True, metavar="REPO/leaderboard", help="The leaderboard, in a clone of its repository.")
+@click.option("--leaderboard", default="leaderboard", show_default=True, metavar="REPO/leaderboard",
+              help="The leaderboard, in a clone of its repository.")
 @click.option("--base", default="HEAD", show_default=True, metavar="GITREF", help="The commit that the branch starts from.")
 @click.option("--dry-run", is_flag=True, help="Do all of it, print the table, and leave nothing behind.")
 @json_option

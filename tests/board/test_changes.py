@@ -43,7 +43,8 @@ def test_single_weights_are_not_compared_with_channels():
     masked = []
     for d in data:
         architecture = {**d["architecture"], "masks": "a" * 64}
-        masked.append(record_of({**d, "architecture": architecture, "digests": {**d["digests"], "architecture": architecture_of(architecture).digest}}))
+        digests = {**d["digests"], "architecture": architecture_of(architecture).digest}
+        masked.append(record_of({**d, "architecture": architecture, "digests": digests}))
     (table,) = tables([*row(), *masked])
     assert {r.kind for r in table.rows} == {"structured", "weights"} and all(standing(r, table.rows).above is None for r in table.rows)
 

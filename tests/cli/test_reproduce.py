@@ -16,7 +16,8 @@ from .conftest import DATA, bench
 def record(ran, here) -> Path:
     """The record of finetune with seed 0, on a board of its own."""
     shutil.copytree(ran.root / "board", "board")
-    return next(p for p in sorted(Path("board").rglob("*.json")) if (data := json.loads(p.read_text()))["protocol"] == "finetune" and data["seed"] == 0)
+    told = {p: json.loads(p.read_text()) for p in sorted(Path("board").rglob("*.json"))}
+    return next(p for p, data in told.items() if (data["protocol"], data["seed"]) == ("finetune", 0))
 
 
 def change(path: Path, **changes) -> Path:
@@ -74,7 +75,8 @@ def test_another_version_of_the_method_is_named(record):
     assert said.code == 2 and "version 1 here, 7 there" in said.lines[0] and "benchbase" in said.lines[1]
 
 
-@pytest.mark.parametrize("changes", [{"method__name": "./evil.py:Evil"}, {"method__distribution": None}, {"budget": {"ratio": 0.5, "like": "./evil.py:E"}}])
+@pytest.mark.parametrize("changes", [{"method__name": "./evil.py:Evil"}, {"method__distribution": None},
+                                     {"budget": {"ratio": 0.5, "like": "./evil.py:E"}}])
 def test_no_record_says_which_file_to_run(record, changes):
     Path("evil.py").write_text("open('ran', 'w')\n")
     change(record, **changes)

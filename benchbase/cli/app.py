@@ -15,6 +15,7 @@ VERBS = {
     "prune": "Prune one trained network and write it into a folder.",
     "list": "List methods, models, data sets and everything else there is.",
     "show": "Show one of them: parameters, paper, reported numbers.",
+    "patterns": "Average where pruned networks keep their channels, as a budget for others.",
     "explain": "Show which channels of a network go together, and what pins the rest.",
     "new": "Begin a plugin: a package that installs, runs and passes `bench check`.",
     "check": "Check that plugins keep the contract.",

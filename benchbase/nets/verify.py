@@ -94,6 +94,11 @@ def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group
     """
     if not isinstance(selection, Selection):
         raise method_error(name, f"select returned {type(selection).__name__}, not a Selection", "return benchbase.Selection({group name: indices})")
+    for field in ("kept", "reads", "masks"):
+        if not isinstance(getattr(selection, field), Mapping) or not all(isinstance(n, str) for n in getattr(selection, field)):
+            raise method_error(name, f"Selection.{field} is no table by name", "return a dict with names of groups, layers or parameters as keys")
+    if not isinstance(selection.dropped, (tuple, list)) or len({str(b) for b in selection.dropped}) < len(selection.dropped):
+        raise method_error(name, "Selection.dropped is no tuple of blocks", "return the path of each block once")
     known = {g.name: g for g in groups}
     if stray := next((n for n in selection.kept if n not in known), None):
         error = unknown("group", str(stray), known)
@@ -105,7 +110,7 @@ def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group
                                "keep budget.keep(group) channels, or declare target = \"automatic\"")
     for block in selection.dropped:
         if not isinstance(block, str) or block not in dict(model.named_modules()):
-            raise method_error(name, f"it drops {block!r}, which is no module of this network")
+            raise method_error(name, f"it drops {str(block)[:100]!r}, which is no module of this network")
     masks = {n: _mask(name, n, m, model) for n, m in selection.masks.items()}
     return Selection(kept, _reads(name, selection.reads, model, budget), tuple(selection.dropped), masks)
 
@@ -131,14 +136,18 @@ def _reads(name: str, given: Mapping[str, Any], model: nn.Module, budget: Budget
 
 
 def _indices(name: str, what: str, width: int, given: Any) -> tuple[int, ...]:
-    values = given.tolist() if hasattr(given, "tolist") else list(given)
     where = f"{what} ({width} channels)"
-    if any(isinstance(i, bool) or not isinstance(i, int) for i in values):
-        raise method_error(name, f"the indices of {where} are not whole numbers: {values[:5]}", "give the indices of the channels that stay")
+    try:
+        values = given.tolist() if hasattr(given, "tolist") else list(given)
+        whole = isinstance(values, list) and not isinstance(given, (str, bytes)) and all(type(i) is int for i in values)
+    except Exception:  # noqa: BLE001 -- whatever a method returned may do anything when it is looked at
+        whole, values = False, [type(given).__name__]
+    if not whole:
+        raise method_error(name, f"the indices of {where} are not whole numbers: {str(values)[:60]}", "give the indices of the channels that stay")
     if not values:
         raise method_error(name, f"nothing is left of {where}", "keep at least one channel, or declare keep_at_least = 1 and keep the best")
     if min(values) < 0 or max(values) >= width:
-        raise method_error(name, f"index {min(values) if min(values) < 0 else max(values)} of {where} is out of range")
+        raise method_error(name, f"index {str(min(values) if min(values) < 0 else max(values))[:20]} of {where} is out of range")
     if len(set(values)) != len(values):
         raise method_error(name, f"an index of {where} comes twice")
     if sorted(values) != values:

@@ -1,0 +1,34 @@
+"""`bench leaderboard verify` on 10,000 records: processor seconds, and that they grow with the records.
+
+`pytest benchmarks/speed/test_verify_board.py -s` prints the table. Processor time is measured, so that a busy machine tells the same.
+"""
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "board"))
+from many import fill, many  # noqa: E402
+
+from benchbase.board.build import build  # noqa: E402
+from benchbase.board.verify import verify  # noqa: E402
+
+SIZES = (2500, 5000, 10_000)
+SLACK = 1.6  # times what linear growth from the first size to the last would be
+
+
+def test_verify_grows_with_the_records(tmp_path):
+    records = list(many(max(SIZES)))
+    seconds = {}
+    for size in SIZES:
+        folder = fill(tmp_path / str(size), records[:size])
+        build(folder)
+        for name, tables in (("records alone", False), ("with tables and page", True)):
+            start = time.process_time()
+            report = verify(folder, tables=tables)
+            seconds[name, size] = time.process_time() - start
+            assert report.wrong == () and report.records == size
+    for name in ("records alone", "with tables and page"):
+        print(f"\n{name:<24}" + "".join(f"{size:>8,}: {seconds[name, size]:6.2f} s" for size in SIZES))
+        assert seconds[name, SIZES[-1]] <= SLACK * seconds[name, SIZES[0]] * SIZES[-1] / SIZES[0]

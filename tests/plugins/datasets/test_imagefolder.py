@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -141,3 +142,47 @@ def test_small_jpegs_are_read_by_the_thousand(tmp_path):
     started = time.perf_counter()
     assert load(ImageFolder(str(tmp_path)), Path()).count("train") == 500
     assert time.perf_counter() - started < 3  # 0.2 s on an idle core: 12,000 take about 2 s
+
+
+def eps(file: Path) -> None:
+    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\nshowpage\n")
+
+
+def bomb(file: Path) -> None:
+    """A header that promises 2 billion pixels, and none of them."""
+    file.write_bytes(b"P6 65000 32000 255\n")
+
+
+def far(file: Path) -> None:
+    outside = file.parents[4] / "outside.png"
+    paint(outside, 1)
+    file.symlink_to(outside)
+
+
+def pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("make", [eps, bomb, far, pipe, lambda file: file.mkdir(), lambda file: file.symlink_to(file), lambda file: os.truncate(file, 2**34)])
+def test_hostile_images_are_refused_and_no_program_is_called(folder, monkeypatch, make):
+    """PostScript would be given to another program, a pipe waited for, a bomb unpacked, a link followed."""
+    monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a program was called"))
+    file = folder / "train" / "ant" / "z.png"
+    if "truncate" in make.__code__.co_names:
+        file.write_bytes(b"")
+    make(file)
+    with pytest.raises(BenchError, match="cannot read train/ant/z.png"):
+        ImageFolder(str(folder)).load(Path(), "train")
+
+
+def test_a_link_that_stays_in_the_folder_is_read(folder):
+    (folder / "train" / "ant" / "z.png").symlink_to(folder / "train" / "ant" / "0.png")
+    assert len(ImageFolder(str(folder)).load(Path(), "train")[1]) == 7
+
+
+@pytest.mark.parametrize(("one", "two"), [("Ant", "ant"), ("caf\u00e9", "cafe\u0301")])
+def test_classes_that_some_systems_take_for_one(folder, one, two):
+    for name in (one, two):
+        paint(folder / "train" / name / "0.png", 1)
+    with pytest.raises(BenchError, match="differ only in case"):
+        ImageFolder(str(folder)).classes  # noqa: B018

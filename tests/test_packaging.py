@@ -80,6 +80,7 @@ def test_it_works_where_it_is_installed(home):
     assert {"l1-norm", "thinet", "random", "uniform"} <= {entry["name"] for entry in found["methods"]} and found["broken"] == []
     assert {(entry["distribution"], entry["version"]) for entry in found["methods"]} == {("benchbase", version)}
     assert {"smoke", "digits-all", "cifar10-small"} <= {entry["name"] for entry in found["suites"]}
+    assert run(bench, "plan", "smoke", "--store", home / "store", cwd=home).startswith("4 cells")
     assert "vgg-digits" in run(bench, "list", "models", cwd=home) and version in run(bench, "--version", cwd=home)
     code = "import benchbase, benchbase_plugins; print(benchbase.__file__, benchbase_plugins.__file__, benchbase.__version__)"
     places = run(home / "bin" / "python", "-c", code, cwd=home)

@@ -36,7 +36,7 @@ def test_everything_with_where_it_comes_from():
 
 def test_one_kind():
     assert bench("list", "protocols").out.startswith("protocols\n") and "thinet" not in bench("list", "protocols").out
-    assert bench("list", "suites").out == "suites\n  none\n"
+    assert bench("list", "metrics").out == "metrics\n  none\n" and "\n  smoke " in bench("list", "suites").out
 
 
 def test_a_kind_that_is_not_there():

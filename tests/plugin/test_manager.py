@@ -69,7 +69,7 @@ def test_models_by_both_spellings_and_by_library(plugins):
     (lambda p: p.model("torchvision:resnet81"), "torchvision has no model", "resnet18"),
     (lambda p: p.model("elsewhere:x"), "unknown model 'elsewhere:x'", "known"), (lambda p: p.protocol("scratch"), "unknown protocol", "scratch-"),
     (lambda p: p.executor("serail"), "unknown executor", "'serial'"), (lambda p: p.budget("vgg16-z"), "unknown budget", "'vgg16-a'"),
-    (lambda p: p.offers("method"), "unknown kind", "'methods'"), (lambda p: p.offer("suites", "x"), "unknown suite 'x'", "no plugin offers any"),
+    (lambda p: p.offers("method"), "unknown kind", "'methods'"), (lambda p: p.offer("metrics", "x"), "unknown metric 'x'", "no plugin offers any"),
     (lambda p: p.method("thinet[imgs=3]"), "unknown parameter of thinet", "'images'")])
 def test_unknown_names_have_near_misses(plugins, ask, what, todo):
     with pytest.raises(BenchError) as caught:

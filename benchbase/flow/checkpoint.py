@@ -1,7 +1,7 @@
 """The last epoch of a running training, on disk: whole or absent, believed only where its digest is right.
 
-A folder holds <digest>.safetensors (model, momentum, tensors of callbacks) and checkpoint.json (the epoch, the callbacks' other values, what
-it was made with). The JSON file is replaced last, by a rename, and names the tensors that belong to it.
+A folder holds one safetensors file (model, momentum, tensors of callbacks) and checkpoint.json (the epoch, the callbacks' other values, what
+it was made with, digests). The JSON file is replaced last, by a rename, and names the tensors that belong to it.
 """
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,11 @@ class Keeper:
                 return None
             if facts["versions"] != self._made["versions"]:
                 raise BenchError("it was made with other versions of packages", kind=DAMAGED)
-        except (BenchError, KeyError, TypeError) as error:
+            before, names = float(facts["seconds"]), dict.fromkeys([facts["device"]["name"], self._made["device"]["name"]])
+        except (BenchError, KeyError, TypeError, ValueError) as error:
             self.set_aside(error.what if isinstance(error, BenchError) else "a field is missing")
             return None
-        self._before, self._kept = float(facts["seconds"]), state.epoch
-        names = dict.fromkeys([facts["device"]["name"], self._made["device"]["name"]])
+        self._before, self._kept = before, state.epoch
         self._made["device"] = {**self._made["device"], "name": ", ".join(names)[:200]}
         self._course.say(f"goes on after epoch {state.epoch}")
         return state
@@ -123,15 +124,20 @@ def write_checkpoint(folder: Path, state: State, facts: Mapping[str, Any]) -> No
     facts: plain data that is kept with it.  Raises OSError or SafetensorError where it cannot be written, TypeError or ValueError where a
     callback's state is no plain data.
     """
-    body = {"epoch": state.epoch, "plain": state.plain, "facts": dict(facts), "tensors": digest_of(state.tensors)}
+    tensors, aside = folder / f"{uuid.uuid4().hex[:12]}.safetensors", folder / f"{CHECKPOINT}.part"
+    body = {"epoch": state.epoch, "plain": state.plain, "facts": dict(facts), "file": tensors.name, "tensors": digest_of(state.tensors)}
     head = json.dumps({"body": body, "digest": _digest(body)})
     folder.mkdir(parents=True, exist_ok=True)
-    tensors, aside = folder / f"{body['tensors']}.safetensors", folder / f"{CHECKPOINT}.part"
-    save_file(state.tensors, tensors)
-    sync(tensors)
-    aside.write_text(head, encoding="utf-8")
-    sync(aside)
-    os.replace(aside, folder / CHECKPOINT)
+    try:
+        save_file(state.tensors, tensors)
+        sync(tensors)
+        aside.write_text(head, encoding="utf-8")
+        sync(aside)
+        os.replace(aside, folder / CHECKPOINT)
+    except (OSError, SafetensorError):
+        for half in (tensors, aside):
+            half.unlink(missing_ok=True)
+        raise
     sync(folder)
     for old in folder.glob("*.safetensors"):
         if old != tensors:
@@ -145,7 +151,7 @@ def read_checkpoint(folder: Path) -> tuple[State, dict[str, Any]] | None:
         body = said["body"]
         if said["digest"] != _digest(body):
             raise BenchError("its digest is not right", kind=DAMAGED)
-        tensors = read_weights(folder / f"{body['tensors']}.safetensors")
+        tensors = read_weights(folder / Path(body["file"]).name)
         if digest_of(tensors) != body["tensors"]:
             raise BenchError("the digest of its tensors is not right", kind=DAMAGED)
         return State(int(body["epoch"]), tensors, body["plain"]), dict(body["facts"])

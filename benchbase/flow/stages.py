@@ -83,8 +83,8 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     keeper = Keeper(tools.course, made_with(machine))
 
     def after(epoch: int, take: Any) -> None:
-        tools.course.tick((epoch + 1 - since) / len(span))
         keeper.after_epoch(epoch, take)
+        tools.course.tick((epoch + 1 - since) / len(span))
 
     def trained(state: Any) -> tuple[Any, Any, Any]:
         model, guessed = begun(tools, architecture, seed, start, kept)

@@ -16,6 +16,7 @@ from benchbase.errors import BenchError
 from benchbase.flow.limits import EXPIRED
 
 PATIENCE = 10.0  # seconds that a worker which was told to go has for it
+STOPPED = 143  # exit code of a worker that was told to stop while it was at no cell: 128 + SIGTERM, as shells say it
 
 
 class Worker:
@@ -64,7 +65,7 @@ class Worker:
             return self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(PATIENCE)
-            return "dead", None
+            return ("stopped" if self._process.exitcode == STOPPED else "dead"), None
 
     def failure(self) -> BenchError:
         """Why it died, as far as the system and its own last words tell."""
@@ -137,7 +138,9 @@ def serve(make: Callable[[], Callable[[int], Any]], pipe: Any, words: Any) -> No
             except Exception as error:
                 answer = "failed", error if isinstance(error, BenchError) else RuntimeError(f"{type(error).__name__}: {error}")
             pipe.send(answer)
-    except (KeyboardInterrupt, EOFError, OSError):  # who asked is gone, or told it to go
+    except KeyboardInterrupt:
+        raise SystemExit(STOPPED) from None
+    except (EOFError, OSError):  # who asked is gone
         pass
 
 

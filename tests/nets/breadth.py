@@ -21,6 +21,7 @@ gives finite outputs of the same shape, and all that had a gradient in train mod
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import multiprocessing
@@ -59,7 +60,8 @@ def build(name: str) -> tuple[Any, Any]:
     else:
         from torchvision import models
 
-        model = models.get_model(inner, weights=None, num_classes=CLASSES, **({"init_weights": True} if inner in ("googlenet", "inception_v3") else {}))
+        own = {"init_weights": True} if inner in ("googlenet", "inception_v3") else {}
+        model = models.get_model(inner, weights=None, num_classes=CLASSES, **own)
         sizes = [*SIZES]
     alive_(model)
     return model.eval(), next(x for x in (torch.randn(2, 3, s, s) for s in sizes) if _runs(model, x))
@@ -191,49 +193,61 @@ def theirs(model: Any, x: Any) -> Row:
     return {**row, "kept": counts[1] / counts[0], "verdict": "failed" if why else "right", "why": why}
 
 
-def judge(name: str, ways: Mapping[str, Callable[[Any, Any], Row]]) -> Row:
-    """One network in this process: each way's row, by its name."""
+WAYS: dict[str, Callable[[Any, Any], Row]] = {"ours": ours, "theirs": theirs}
+
+
+def judge(name: str, ways: Sequence[str] = ("ours",), tell: Callable[[Row], None] = lambda row: None) -> Row:
+    """One network in this process: each way's row, by its name. tell: hears of every row as soon as it is there."""
     warnings.simplefilter("ignore")
     model, x = build(name)
     result: Row = {"size": x.shape[-1], "params": sum(p.numel() for p in model.parameters())}
-    for way, run in ways.items():
+    for way in ways:
         try:
-            result[way] = run(model, x)
+            result[way] = WAYS[way](model, x)
         except Exception as error:  # noqa: BLE001 -- whatever it stops with is the finding
             at = traceback.extract_tb(error.__traceback__)[-1]
-            result[way] = {"verdict": "wrong" if way == "ours" else "failed", "seconds": 0.0,
-                           "why": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''} ({at.name})"[:200]}
+            said = str(error).strip().splitlines()
+            result[way] = _failed(way, f"{type(error).__name__}: {said[0] if said else ''} ({at.name})"[:200])
         model.zero_grad(set_to_none=True)
+        tell(result)
     return result
 
 
-def _child(name: str, ways: tuple[str, ...], seconds: int, memory: int, sender: Any) -> None:
+def _failed(way: str, why: str) -> Row:
+    return {"verdict": "wrong" if way == "ours" else "failed", "seconds": 0.0, "why": why}
+
+
+def _child(name: str, limits: Mapping[str, int], memory: int, sender: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    most = sum(limits.values())
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["ours"], most))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    try:
-        sender.send(judge(name, {w: {"ours": ours, "theirs": theirs}[w] for w in ways}))
-    except Exception as error:  # noqa: BLE001
-        sender.send({"ours": {"verdict": "wrong", "seconds": 0.0, "why": f"{type(error).__name__}: {error}"[:200]}})
+
+    def tell(row: Row) -> None:
+        sender.send(row)
+        resource.setrlimit(resource.RLIMIT_CPU, (min(int(time.process_time()) + limits.get("theirs", 0) + 1, most), most))
+
+    judge(name, tuple(limits), tell)
 
 
-def alone(name: str, ways: tuple[str, ...], seconds: int, memory: int) -> Row:
-    """`judge` in a fresh process; what reaches a limit is wrong."""
+def alone(name: str, limits: Mapping[str, int], memory: int) -> Row:
+    """`judge` in a fresh process; what reaches its limit is wrong. limits: way -> seconds of a core."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["timm", "torchvision", "benchbase.nets.graph"])
     receiver, sender = context.Pipe(False)
-    process = context.Process(target=_child, args=(name, ways, seconds, memory, sender))
+    process = context.Process(target=_child, args=(name, limits, memory, sender))
     process.start()
     sender.close()
-    try:
-        row = receiver.recv() if receiver.poll(20 * seconds) else {}
-    except EOFError:
-        row = {}
+    row: Row = {}
+    with contextlib.suppress(EOFError):
+        while receiver.poll(100 * sum(limits.values())):
+            row = receiver.recv()
     process.kill()
     process.join()
-    return {"name": name, **(row or {"ours": {"verdict": "wrong", "seconds": float(seconds), "why": f"not done in {seconds} s and {memory / 2**30:.0f} GiB"}})}
+    missing = {way: _failed(way, f"not done in {seconds} s and {memory / 2**30:.0f} GiB") for way, seconds in limits.items() if way not in row}
+    return {"name": name, **row, **missing}
 
 
 def draw(seed: int, count: int = 100, families: int = 60, most: int = 40_000_000) -> list[str]:
@@ -258,10 +272,12 @@ def table(rows: Sequence[Row]) -> str:
     """The rows and their counts as Markdown."""
     counts = [f"| {library} | {_counts([r for r in rows if r['name'].startswith(library)])} |" for library in ("timm", "torchvision")
               if any(r["name"].startswith(library) for r in rows)]
-    lines = ["# Half of every group", "", __doc__.split("\n\n", 2)[2].strip().replace("TOLERANCE", f"{TOLERANCE:g}").replace("DEEP", f"{DEEP:.0%}"), "",
+    about = __doc__.split("\n\n", 2)[2].strip().replace("TOLERANCE", f"{TOLERANCE:g}").replace("DEEP", f"{DEEP:.0%}")
+    lines = ["# Half of every group", "", about, "",
              "| library | networks | right | refused | wrong | deep | median seconds to read | Torch-Pruning right | its median seconds |",
              "|---|---|---|---|---|---|---|---|---|", *counts, "",
-             "| network | size | million parameters | groups | verdict | MACs left | seconds | difference | Torch-Pruning | MACs left | seconds | why not |",
+             "| network | size | million parameters | groups | verdict | MACs left | seconds | difference "
+             "| Torch-Pruning | MACs left | seconds | why not |",
              "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     return "\n".join([*lines, *map(_line, rows), ""])
 
@@ -276,14 +292,16 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def _median(rows: Sequence[Row]) -> str:
-    return f"{statistics.median([r['seconds'] for r in rows]):.1f}" if rows else ""
+    done = [r["seconds"] for r in rows if r["seconds"]]
+    return f"{statistics.median(done):.1f}" if done else ""
 
 
 def _line(row: Row) -> str:
     mine, other = row["ours"], row.get("theirs", {})
     why = "; ".join(f"{who}: {text}" for who, text in (("benchbase", mine.get("why")), ("Torch-Pruning", other.get("why"))) if text)
     cells = (row["name"], row.get("size", ""), f"{row['params'] / 1e6:.1f}" if "params" in row else "", mine.get("groups", ""), mine["verdict"],
-             *_numbers(mine), f"{mine['difference']:.0e}" if "difference" in mine else "", other.get("verdict", ""), *_numbers(other), why.replace("|", "/"))
+             *_numbers(mine), f"{mine['difference']:.0e}" if "difference" in mine else "",
+             other.get("verdict", ""), *_numbers(other), why.replace("|", "/"))
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -296,11 +314,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="library:NAME; default: all of the lists")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seconds", type=int, default=300, help="limit of one network, on one core")
+    parser.add_argument("--seconds", type=int, default=120, help="limit of one network, on one core")
+    parser.add_argument("--beside", type=int, default=30, metavar="SECONDS", help="limit of Torch-Pruning on one network")
     parser.add_argument("--gigabytes", type=float, default=8, help="limit of one network")
     parser.add_argument("--alone", action="store_true", help="without Torch-Pruning")
     parser.add_argument("--table", type=Path, help="write Markdown here")
-    parser.add_argument("--json", type=Path, help="write all that was found here")
+    parser.add_argument("--json", type=Path, help="keep all that is found here; what it has is not judged again")
     parser.add_argument("--draw", type=int, metavar="SEED", help="print a new list of timm's networks and judge nothing")
     args = parser.parse_args()
     if args.draw is not None:
@@ -308,14 +327,16 @@ def main() -> int:
         return 0
     names = args.names or [line for path in LISTS for line in path.read_text(encoding="utf-8").split()]
     beside = not args.alone and importlib.util.find_spec("torch_pruning") is not None
-    run = partial(alone, ways=("ours", "theirs") if beside else ("ours",), seconds=args.seconds, memory=int(args.gigabytes * 2**30))
-    rows = []
+    limits = {"ours": args.seconds} | ({"theirs": args.beside} if beside else {})
+    run = partial(alone, limits=limits, memory=int(args.gigabytes * 2**30))
+    known = {row["name"]: row for row in json.loads(args.json.read_text(encoding="utf-8"))} if args.json and args.json.exists() else {}
     with ThreadPool(args.jobs) as pool:
-        for row in pool.imap(run, names):
-            rows.append(row)
+        for row in pool.imap(run, [name for name in names if name not in known]):
+            known[row["name"]] = row
             print(_line(row), flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            if args.json:
+                args.json.write_text(json.dumps([*known.values()], indent=1) + "\n", encoding="utf-8")
+    rows = [known[name] for name in names]
     if args.table:
         args.table.write_text(table(rows), encoding="utf-8")
     print(*table(rows).splitlines()[-len(rows) - 7:-len(rows) - 2], sep="\n")

@@ -8,15 +8,15 @@ from breadth import LISTS, judge, ours, table
 from benchbase.nets.trial import Bench
 
 # network -> verdict, most that may be left of the multiply-adds at half of every group
-QUICK = {"timm:test_vit": ("right", 0.75), "timm:test_convnext": ("right", 0.65), "timm:test_nfnet": ("right", 1.01), "timm:test_efficientnet": ("right", 0.40),
-         "timm:lcnet_035": ("right", 0.40), "timm:fasternet_t0": ("right", 0.40), "timm:inception_next_atto": ("right", 0.40),
-         "timm:efficientvit_b0": ("right", 0.40), "torchvision:squeezenet1_0": ("right", 0.40), "torchvision:mnasnet1_0": ("right", 0.40),
+QUICK = {"timm:test_vit": ("right", 0.75), "timm:test_convnext": ("right", 0.65), "timm:test_nfnet": ("right", 1.01),
+         "timm:test_efficientnet": ("right", 0.40), "timm:lcnet_035": ("right", 0.40), "timm:fasternet_t0": ("right", 0.40),
+         "timm:inception_next_atto": ("right", 0.40), "timm:efficientvit_b0": ("right", 0.40), "torchvision:squeezenet1_0": ("right", 0.40), "torchvision:mnasnet1_0": ("right", 0.40),
          "timm:tf_efficientnet_cc_b0_4e": ("refused", None)}
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_half_of_every_group(name):
-    row = judge(name, {"ours": ours})["ours"]
+    row = judge(name)["ours"]
     verdict, most = QUICK[name]
     assert row["verdict"] == verdict, row
     assert row["why"] if most is None else row["kept"] < most
@@ -51,9 +51,11 @@ def test_the_lists():
 
 
 def test_a_table_counts_its_rows():
-    rows = [{"name": "timm:a", "size": 64, "params": 2_500_000, "ours": {"verdict": "right", "seconds": 1.0, "groups": 3, "kept": 0.25, "difference": 1e-7},
+    rows = [{"name": "timm:a", "size": 64, "params": 2_500_000,
+             "ours": {"verdict": "right", "seconds": 1.0, "groups": 3, "kept": 0.25, "difference": 1e-7},
              "theirs": {"verdict": "failed", "seconds": 0.5, "why": "KeyError: 'a|b'"}},
-            {"name": "timm:b", "size": 64, "params": 1_000_000, "ours": {"verdict": "right", "seconds": 3.0, "groups": 2, "kept": 0.40, "difference": 0.0},
+            {"name": "timm:b", "size": 64, "params": 1_000_000,
+             "ours": {"verdict": "right", "seconds": 3.0, "groups": 2, "kept": 0.40, "difference": 0.0},
              "theirs": {"verdict": "right", "seconds": 0.7, "kept": 0.3}},
             {"name": "timm:c", "ours": {"verdict": "wrong", "seconds": 2.0, "why": "IndexError"}}]
     text = table(rows)

@@ -13,7 +13,8 @@ from benchbase.errors import BenchError
 from benchbase.values.escape import plain
 
 # Okabe and Ito's colours, as on the page: told apart by the colour-blind.
-COLOURS = {MATTER: "#0072b2", LITTLE: "#4c9fcb", ENOUGH: "#00805f", SCRATCH: "#c24e00", UNDECIDED: "#75618f", "provisional": "#8a8f97", "no verdict": "#b9bcc1"}
+COLOURS = {MATTER: "#0072b2", LITTLE: "#4c9fcb", ENOUGH: "#00805f", SCRATCH: "#c24e00", UNDECIDED: "#75618f",
+           "provisional": "#8a8f97", "no verdict": "#b9bcc1"}
 METHODS = ["#0072b2", "#d55e00", "#009e73", "#c2569a", "#c98a00", "#6a55d9", "#3ba3d8", "#8a6d3b"]
 BAND, GREY = "#dfe9e3", "#a3a8af"
 WIDTH, STEP, HEIGHT = 420, 24, 260
@@ -33,9 +34,11 @@ def png(tables: Sequence[Table], scale: float = 2.0) -> bytes:
 def specification(tables: Sequence[Table]) -> dict[str, Any]:
     """The Vega-Lite specification: for each table its forest plot, beside it accuracy against multiply-adds."""
     alt = _altair()
-    drawn = [alt.hconcat(*figures).resolve_scale(color="independent", shape="independent") for table in tables if (figures := list(_figures(alt, table)))]
+    parts = [figures for table in tables if (figures := list(_figures(alt, table)))]
+    drawn = [alt.hconcat(*figures).resolve_scale(color="independent", shape="independent") for figures in parts]
     if not drawn:
-        raise BenchError("there is nothing to draw: no row has both sides of a gap, or an accuracy after training", "take fewer filters, or another format")
+        raise BenchError("there is nothing to draw: no row has both sides of a gap, or an accuracy after training",
+                         "take fewer filters, or another format")
     config = {"view": {"stroke": None}, "axis": {"gridColor": "#e5e2db", "domainColor": "#e5e2db", "tickColor": "#e5e2db", "labelLimit": 320}}
     return dict(alt.vconcat(*drawn, spacing=36).configure(background="white", **config).to_dict())
 
@@ -61,7 +64,8 @@ def forest(alt: Any, table: Table, rows: Sequence[Row], title: str) -> Any:
     x = alt.X("mean:Q", title="inherited − fresh weights, points of top-1 (95 %)")
     layers = [alt.Chart(alt.Data(values=[{"low": -table.delta, "high": table.delta}])).mark_rect(color=BAND).encode(x="low:Q", x2="high:Q"),
               alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=GREY).encode(x="zero:Q"),
-              paper.mark_rule(color=GREY, yOffset=5).encode(y=y, x="low:Q", x2="high:Q"), paper.mark_point(color=GREY, filled=True, size=25, yOffset=5).encode(y=y, x=x),
+              paper.mark_rule(color=GREY, yOffset=5).encode(y=y, x="low:Q", x2="high:Q"),
+              paper.mark_point(color=GREY, filled=True, size=25, yOffset=5).encode(y=y, x=x),
               matched.mark_rule(strokeWidth=2, yOffset=-2).encode(y=y, x="low:Q", x2="high:Q", color=colour),
               matched.mark_point(filled=True, size=60, opacity=1, yOffset=-2).encode(y=y, x=x, color=colour)]
     return alt.layer(*layers).properties(width=WIDTH, height=STEP * len(rows), title=title)
@@ -93,7 +97,9 @@ def _drawn(row: Row, protocol: str) -> dict[str, Any] | None:
         return None
     macs = (row.size.macs_nonzero if row.kind == WEIGHTS else row.size.macs).mean
     std = entry.std or 0.0
-    return {"method": plain(row.who.label, 60), "macs": macs, "top1": entry.mean, "low": entry.mean - std, "high": entry.mean + std} if macs > 0 else None
+    if not macs:
+        return None
+    return {"method": plain(row.who.label, 60), "macs": macs, "top1": entry.mean, "low": entry.mean - std, "high": entry.mean + std}
 
 
 def _altair() -> Any:
@@ -113,4 +119,5 @@ def _converter() -> Any:
 
 
 def _missing() -> BenchError:
-    return BenchError("pictures are drawn by altair and vl-convert-python, which are not installed", "pip install 'benchbase[board]', or take another format")
+    return BenchError("pictures are drawn by altair and vl-convert-python, which are not installed",
+                      "pip install 'benchbase[board]', or take another format")

@@ -65,7 +65,8 @@ def command_of(bag: Bag) -> str:
     protocols = sorted({x.protocol for x in (*bag.records, *bag.failures) if x.protocol}, key=order_of)
     seeds = listed({x.seed for x in (*bag.records, *bag.failures)}).replace(" ", "")
     words = [["-m", method_text(one)], ["--model", one.model], ["--dataset", one.dataset.name], ["--budget", budget_of(one.budget).label],
-             *(["--protocol", name] for name in protocols), ["--seeds", seeds], *_recipe("recipe", one.recipe), *_recipe("finetune", one.finetune_recipe)]
+             *(["--protocol", name] for name in protocols), ["--seeds", seeds],
+             *_recipe("recipe", one.recipe), *_recipe("finetune", one.finetune_recipe)]
     return " ".join(["bench run", *(f"{flag} {shlex.quote(value)}" for flag, value in words)])
 
 

@@ -40,7 +40,8 @@ def _tabular(table: Table) -> Iterator[str]:
     setting = table.setting
     head = ["method", "budget", "verdict", "gap, matched", "finetune − scratch-b", *protocols]
     yield "\\begin{table}\n\\centering\\small"
-    yield f"\\caption{{{latex(setting.dataset)}, {latex(setting.model)}: top-1 in percent, mean $\\pm$ sample deviation over seeds. {latex(words.base(table))}}}"
+    what = f"{latex(setting.dataset)}, {latex(setting.model)}: top-1 in percent, mean $\\pm$ sample deviation over seeds"
+    yield f"\\caption{{{what}. {latex(words.base(table))}}}"
     yield f"\\begin{{tabular}}{{lll{'r' * (len(head) - 3)}}}\n\\toprule"
     yield _line(head)
     yield "\\midrule"

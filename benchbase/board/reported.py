@@ -15,8 +15,10 @@ from benchbase.board.table import Table
 PROTOCOLS = ("unpruned", "finetune", "scratch-e", "scratch-b")
 RUNS = {"cifar10": 5, "cifar100": 5}  # runs behind a number of the paper; one where nothing is said
 EPOCHS = {"cifar10": 160, "cifar100": 160, "imagenet": 90}  # of the paper's bases: another recipe is another experiment
+CITATION = re.compile(r"(?P<authors>[^.]+?(?: et al)?)\. (?P<title>.+?)\. (?P<venue>[^.,\d]+) (?P<year>\d{4})(?:, arXiv:(?P<eprint>[\d.]+))?.*")
 YES, NO, OTHER, MISSING = "yes", "no", "other recipe", "not measured"
-CLAIMS = {"structured": "Channels and blocks: trained from scratch for the same compute (Scratch-B), the pruned network is at least as good as fine-tuned",
+CLAIMS = {"structured": "Channels and blocks: trained from scratch for the same compute (Scratch-B), the pruned network is at least as good as "
+          "fine-tuned",
           WEIGHTS: "Single weights: fine-tuning can win, at high ratios and on large data sets"}
 
 
@@ -76,7 +78,8 @@ def claims(tables: Iterable[Table], cited: Mapping[str, Cited]) -> list[Claim]:
         for row in table.rows:
             gap = row.gap("paper")
             if gap and gap.interval.low is not None and gap.interval.high is not None and cited.get(row.who.name, Cited()).reported:
-                counts.setdefault((row.kind, table.setting.dataset), [0, 0, 0])[_side(row.kind, gap.interval.low, gap.interval.high, table.delta)] += 1
+                side = _side(row.kind, gap.interval.low, gap.interval.high, table.delta)
+                counts.setdefault((row.kind, table.setting.dataset), [0, 0, 0])[side] += 1
     return [Claim(kind, dataset, CLAIMS[kind], *found) for (kind, dataset), found in sorted(counts.items())]
 
 
@@ -168,7 +171,7 @@ def bibtex(key: str, citation: str) -> str:
     from benchbase.values.escape import latex
 
     clean = bare(key) if not re.fullmatch(r"[A-Za-z0-9-]+", key) else key
-    form = re.fullmatch(r"(?P<authors>[^.]+?(?: et al)?)\. (?P<title>.+?)\. (?P<venue>[^.,\d]+) (?P<year>\d{4})(?:, arXiv:(?P<eprint>[\d.]+))?.*", citation)
+    form = CITATION.fullmatch(citation)
     if not form:
         return f"@misc{{{clean},\n  note = {{{latex(citation)}}}\n}}"
     authors = " and ".join(form["authors"].replace(" et al", ", others").split(", "))

@@ -10,6 +10,8 @@ from benchbase.board.row import Row
 from benchbase.board.table import Table
 from benchbase.errors import unknown
 
+KINDS = ("dataset", "model", "method", "budget", "verdict")  # the fields of a Selection
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -29,7 +31,7 @@ def select(tables: Sequence[Table], wanted: Selection) -> list[Table]:
     BenchError for a pattern that fits nothing at all: it is a mistake, not an empty answer.
     """
     rows = [(table, row) for table in tables for row in table.rows]
-    for kind in ("dataset", "model", "method", "budget", "verdict"):
+    for kind in KINDS:
         known = {name for table, row in rows for name in _names(kind, table, row)}
         for pattern in getattr(wanted, kind):
             if known and not any(fits(name, (pattern,)) for name in known):
@@ -48,12 +50,12 @@ def fits(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _wanted(wanted: Selection, table: Table, row: Row) -> bool:
-    return all(any(fits(name, getattr(wanted, kind)) for name in _names(kind, table, row)) for kind in ("dataset", "model", "method", "budget", "verdict"))
+    return all(any(fits(name, getattr(wanted, kind)) for name in _names(kind, table, row)) for kind in KINDS)
 
 
 def _names(kind: str, table: Table, row: Row) -> tuple[str, ...]:
-    return {"dataset": (table.setting.dataset,), "model": (table.setting.model,), "method": (row.who.name, row.who.label), "budget": (row.goal.label,),
-            "verdict": (words.says(row),)}[kind]
+    return {"dataset": (table.setting.dataset,), "model": (table.setting.model,), "method": (row.who.name, row.who.label),
+            "budget": (row.goal.label,), "verdict": (words.says(row),)}[kind]
 
 
 def _letters(rows: Iterable[Row]) -> set[str]:

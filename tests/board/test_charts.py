@@ -10,7 +10,8 @@ from benchbase.board import charts
 from benchbase.board.table import tables
 from benchbase.errors import BenchError
 
-RECORDS = [*judged(20, dataset="cifar10"), *sweep({"finetune": [840, 841, 842], "scratch-b": [850, 851, 852]}, method="a<b>&\"</svg>", dataset="cifar10")]
+RECORDS = [*judged(20, dataset="cifar10"), *sweep({"finetune": [840, 841, 842], "scratch-b": [850, 851, 852]}, method="a<b>&\"</svg>",
+                                                  dataset="cifar10")]
 SPACE = "{http://www.w3.org/2000/svg}"
 
 

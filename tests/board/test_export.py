@@ -33,7 +33,8 @@ def test_a_row_of_failures_has_no_numbers():
 
 
 def test_texts_are_no_formulas_and_move_no_cursor():
-    text = csv_text(tables(sweep({"finetune": [1]}, method="=1+1", params={"a": EVIL}, budget=Budget(macs=0.5, name=EVIL.replace("\x1b", "").replace("\n", "")))))
+    text = csv_text(tables(sweep({"finetune": [1]}, method="=1+1", params={"a": EVIL},
+                                 budget=Budget(macs=0.5, name=EVIL.replace("\x1b", "").replace("\n", "")))))
     assert "\x1b" not in text
     (line,) = csv.DictReader(io.StringIO(text))
     assert line["method"].startswith("'=1+1") and line["budget"].startswith("'=cmd") and line["budget"].endswith(",\"q\"")
@@ -57,6 +58,8 @@ def test_latex_of_strangers_is_text():
 def test_latex_compiles(tmp_path):
     name = EVIL.replace("\x1b", "").replace("\n", "")
     body = latex_text(tables([*judged(20), *sweep({"finetune": [1]}, method="[x]", model=name, budget=Budget(macs=0.5, name=name))]))
-    (tmp_path / "a.tex").write_text("\\documentclass{article}\\usepackage{booktabs}\\usepackage{textcomp}\\begin{document}" + body + "\\end{document}")
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    head = "\\documentclass{article}\\usepackage{booktabs}\\usepackage{textcomp}\\begin{document}"
+    (tmp_path / "a.tex").write_text(head + body + "\\end{document}")
+    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
     assert done.returncode == 0, done.stdout[-2000:]

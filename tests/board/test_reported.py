@@ -11,7 +11,8 @@ from benchbase.board.table import tables
 from benchbase.values.budget import Budget
 
 PAPER = BASE.__class__(epochs=160, batch_size=64, lr=0.1)
-SAID = {"dataset": "CIFAR-10", "model": "VGG-16", "target": "VGG-16-A", "source": "the table", "scratch-b": {"mean": 93.0, "std": 0.2}, "finetune": 80.0}
+SAID = {"dataset": "CIFAR-10", "model": "VGG-16", "target": "VGG-16-A", "source": "the table", "scratch-b": {"mean": 93.0, "std": 0.2},
+        "finetune": 80.0}
 
 
 def board(rights, recipe=PAPER, **said):
@@ -42,11 +43,13 @@ def test_another_recipe_is_another_experiment_and_another_target_is_none():
         assert all(c.ours is None for c in compared(board({"scratch-b": [836]}), {"l1-norm": Cited("", ({**SAID, **changed},))}))
 
 
-@pytest.mark.parametrize("target, budget, same", [("70%", Budget(ratio=0.7), True), ("70%", Budget(ratio=0.6), False), ("70%", Budget(macs=0.7), False),
+@pytest.mark.parametrize("target, budget, same", [("70%", Budget(ratio=0.7), True), ("70%", Budget(ratio=0.6), False),
+                                                  ("70%", Budget(macs=0.7), False),
                                                   ("ThiNet-30", Budget(ratios={"*": 0.7}, name="thinet-30"), True)])
 def test_targets(target, budget, same):
     said = {**SAID, "target": target}
-    (found,) = (c for c in compared(tables([record(dataset="cifar10", model="torchvision:vgg16", budget=budget, protocol="finetune")]), {"l1-norm": Cited("", (said,))})
+    (found,) = (c for c in compared(tables([record(dataset="cifar10", model="torchvision:vgg16", budget=budget, protocol="finetune")]),
+                                    {"l1-norm": Cited("", (said,))})
                 if c.protocol == "finetune")
     assert (found.ours is not None) is same
 
@@ -62,12 +65,14 @@ def test_claims_are_counted_over_rows_of_the_methods_of_the_paper():
 
 
 def test_what_plugins_report_in_another_form_is_left_out():
-    odd = ("text", {}, {**SAID, "scratch-b": "93 %", "finetune": {"std": 1}}, {**SAID, "target": "some %", "scratch-b": float("nan"), "finetune": None})
+    odd = ("text", {}, {**SAID, "scratch-b": "93 %", "finetune": {"std": 1}},
+           {**SAID, "target": "some %", "scratch-b": float("nan"), "finetune": None})
     assert list(compared(board({"scratch-b": [836]}), {"l1-norm": Cited("", odd)})) == []
 
 
 def test_agreement():
-    assert agrees((0.3, None, None), 0.3) == YES and agrees((0.31, None, None), 0.3) == NO and agrees((1.0, -0.1, 2.1), 0.3) == YES and agrees((1.0, 0.5, 1.5), 0.3) == NO
+    assert agrees((0.3, None, None), 0.3) == YES and agrees((0.31, None, None), 0.3) == NO and agrees((1.0, -0.1, 2.1), 0.3) == YES
+    assert agrees((1.0, 0.5, 1.5), 0.3) == NO
 
 
 def test_citations_of_every_method_become_bibtex():

@@ -61,7 +61,8 @@ def _row(row: Row, table: str, layers: Sequence[str], tails: dict[str, int], loc
             "achieved": _spread(goal.achieved), "missed": goal.missed, "kind": row.kind, "seeds": listed(row.seeds), "n": len(row.seeds),
             **_size(row), "entries": {e.protocol: _entry(e) for e in row.entries}, "gaps": {g.name: _gap(g) for g in row.gaps},
             "word": row.verdict.word, "says": words.says(row), "reasons": list(row.verdict.reasons), "flags": list(row.flags),
-            "point": row.point, "ranks": {r.protocol: [r.low, r.high, r.of] for r in row.ranks}, "tier": str(row.tier), "repeats": row.repeats, "tier": str(row.tier), "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
+            "point": row.point, "ranks": {r.protocol: [r.low, r.high, r.of] for r in row.ranks}, "tier": str(row.tier), "repeats": row.repeats,
+            "folder": row.folder, **(_detail(row.detail, layers, tails, locks) if row.detail else {})}
 
 
 def _size(row: Row) -> dict[str, Any]:

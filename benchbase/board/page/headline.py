@@ -24,8 +24,9 @@ def headline(tables: Sequence[Table]) -> dict[str, Any]:
     counts = Counter(row.verdict.word for row in rows if row.verdict.word)
     why = Counter(reason for row in rows if not row.verdict.word for reason in row.verdict.reasons)
     judged = sum(counts.values())
-    return {"sentence": sentence(counts, judged, len(rows)), "aside": aside(why, len(rows) - judged, judged), "cells": len(rows), "tables": len(tables),
-            "judged": judged, "counts": {word: counts[word] for word in verdict.WORDS}, "why": [list(item) for item in _ordered(why)]}
+    return {"sentence": sentence(counts, judged, len(rows)), "aside": aside(why, len(rows) - judged, judged), "cells": len(rows),
+            "tables": len(tables), "judged": judged, "counts": {word: counts[word] for word in verdict.WORDS},
+            "why": [list(item) for item in _ordered(why)]}
 
 
 def sentence(counts: Counter[str], judged: int, cells: int) -> str:

@@ -1,6 +1,6 @@
 """The page: one file that needs no network, no server and no library in the browser.
 
-Charts are drawn by 20 kB of own script, not by Vega: its bundle is 50 times as large, and evaluates text as code, which the page's
+Charts are drawn by 45 kB of own script, not by Vega: its bundle is 20 times as large, and evaluates text as code, which the page's
 Content-Security-Policy forbids. So the page can show strangers' texts: none of them ever reaches an HTML parser.
 """
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchbase.errors import BenchError
 from benchbase.values.escape import script
 
 HERE = Path(__file__).parent
-SCRIPTS = ("dom", "select", "forest", "plots", "table", "card", "paper", "app")
+SCRIPTS = ("dom", "select", "forest", "plots", "table", "csv", "card", "paper", "app")
 BLOCK = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -54,8 +54,8 @@ def papers_of(tables: Sequence[Table], cited: Mapping[str, Cited], data: Mapping
     """What the installed plugins say of the methods on the board: no part of the data, which comes from records alone."""
     names = sorted({row.who.name for table in tables for row in table.rows} & cited.keys())
     methods = {name: {"paper": cited[name].paper, "bibtex": bibtex(name, cited[name].paper)} for name in names if cited[name].paper}
-    rows = [{"method": c.method, "dataset": c.dataset, "model": c.model, "target": c.target, "protocol": c.protocol, "paper": c.paper, "source": c.source,
-             "ours": c.ours, "difference": c.difference, "agrees": c.agrees,
+    rows = [{"method": c.method, "dataset": c.dataset, "model": c.model, "target": c.target, "protocol": c.protocol, "paper": c.paper,
+             "source": c.source, "ours": c.ours, "difference": c.difference, "agrees": c.agrees,
              "row": data["tables"][c.at[0]]["rows"][c.at[1]]["id"] if c.at else None} for c in compared(tables, cited)]
     return {"methods": methods, "compared": rows,
             "claims": [{"kind": c.kind, "dataset": c.dataset, "text": c.text, "agree": c.agree, "against": c.against, "unclear": c.unclear,

@@ -15,7 +15,8 @@ IMAGES, SEEDS = 1000, 5
 LAYERS = {f"layer{i}.conv{j}": 16 * 2 ** (i - 1) for i in (1, 2, 3) for j in (1, 2, 3)}
 LEFT = {0.5: 2, 0.75: 4, 0.875: 8}  # budget -> dense over pruned
 # Method -> points of fine-tuning and of matched fine-tuning over matched scratch.
-METHODS = {"l1-norm": (-1.0, 0.05), "thinet": (-0.6, 1.6), "network-slimming": (-0.4, 0.0), "random": (-2.0, -1.5), "uniform": (-1.4, 0.2), "magnitude": (0.5, 0.9)}
+METHODS = {"l1-norm": (-1.0, 0.05), "thinet": (-0.6, 1.6), "network-slimming": (-0.4, 0.0), "random": (-2.0, -1.5), "uniform": (-1.4, 0.2),
+           "magnitude": (0.5, 0.9)}
 MASKED = ("magnitude",)
 
 
@@ -44,14 +45,17 @@ def cell(dataset: str, model: str, method: str, share: float, factor: int, proto
     kept = {name: [*range(width - 1), LAYERS[name] - 1] for name, width in widths.items()}
     size = {name: value // (1 if masked and "nonzero" not in name else factor) for name, value in DENSE.items()}
     final = sha(dataset, model, protocol, share, seed) if fresh or dense else sha(dataset, model, protocol, method, share, seed)
-    return record(dataset=dataset, model=model, method=method, budget=Budget(macs=share, name=f"macs={share:g}"), protocol=protocol, seed=seed, right=right,
+    return record(dataset=dataset, model=model, method=method, budget=Budget(macs=share, name=f"macs={share:g}"), protocol=protocol, seed=seed,
+                  right=right,
                   n=IMAGES, base_right=912, final=final, **{
                       "architecture": architecture.to_json(), "digests__architecture": architecture.digest, "kept": kept,
                       "correct": bits(right, IMAGES, seed), "metrics__params": size["params"], "metrics__macs": size["macs"],
                       "metrics__nonzero": size["nonzero"], "metrics__macs_nonzero": size["macs_nonzero"], "digests__plain": sha(dataset, model, seed),
-                      "achieved": {"weights" if masked else "channels": 1 - 1 / factor, **{name: 1 - size[name] / DENSE[name] for name in DENSE}}, **changes})
+                      "achieved": {"weights" if masked else "channels": 1 - 1 / factor, **{name: 1 - size[name] / DENSE[name] for name in DENSE}},
+                      **changes})
 
 
 def failures() -> list[Failure]:
     """A seed that diverged, and a method that does not apply."""
-    return [failure(dataset="cifar10-jpeg", model="resnet20", method="sss", protocol="", kind="not_applicable", budget=Budget(macs=0.5, name="macs=0.5"))]
+    return [failure(dataset="cifar10-jpeg", model="resnet20", method="sss", protocol="", kind="not_applicable",
+                    budget=Budget(macs=0.5, name="macs=0.5"))]

@@ -37,8 +37,10 @@ def html() -> str:
     from benchbase.board.reported import Cited
     from benchbase.board.table import tables
 
-    said = {"dataset": "CIFAR-10", "model": "ResNet-20", "target": "macs=0.5", "finetune": 90.5, "scratch-b": {"mean": 89.0, "std": 0.2}, "source": "made up"}
-    cited = {"thinet": Cited("Luo, Wu, Lin. ThiNet. ICCV 2017, arXiv:1707.06342", (said,)), "l1-norm": Cited("Li. Filters. ICLR 2017", ({**said, "model": "VGG-16"},))}
+    said = {"dataset": "CIFAR-10", "model": "ResNet-20", "target": "macs=0.5", "finetune": 90.5, "scratch-b": {"mean": 89.0, "std": 0.2},
+            "source": "made up"}
+    cited = {"thinet": Cited("Luo, Wu, Lin. ThiNet. ICCV 2017, arXiv:1707.06342", (said,)),
+             "l1-norm": Cited("Li. Filters. ICLR 2017", ({**said, "model": "VGG-16"},))}
     return render(tables([*demo(), *demo("cifar10"), *demo("digits", "vgg-digits", ("thinet", "random"))], failures()), cited)
 
 

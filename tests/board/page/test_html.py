@@ -15,7 +15,8 @@ from benchbase.board.table import tables
 from benchbase.errors import BenchError
 
 TABLES = tables(judged(20, dataset="cifar10"))
-CITED = {"l1-norm": Cited("Li, Kadav. Pruning Filters. ICLR 2017", ({"dataset": "CIFAR-10", "model": "vgg-digits", "target": "0.5", "finetune": 93.0, "source": "s"},)),
+CITED = {"l1-norm": Cited("Li, Kadav. Pruning Filters. ICLR 2017", ({"dataset": "CIFAR-10", "model": "vgg-digits", "target": "0.5", "finetune": 93.0,
+                                                                     "source": "s"},)),
          "absent": Cited("Nobody. Nothing. ICML 2020")}
 
 
@@ -45,7 +46,8 @@ def test_own_scripts_use_no_sink_for_html_and_are_all_there():
     assert {p.stem for p in HERE.glob("*.js")} == set(SCRIPTS)
     for name in SCRIPTS:
         text = (HERE / f"{name}.js").read_text(encoding="utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?://(?!www\.w3\.org/2000/svg)|</", text), name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?://(?!www\.w3\.org/2000/svg)|</",
+                             text), name
 
 
 def test_what_plugins_say_is_no_part_of_the_data():
@@ -57,6 +59,8 @@ def test_what_plugins_say_is_no_part_of_the_data():
 
 def test_tags_cannot_begin_in_data_or_citations():
     evil = "</script><script>alert(1)</script><!--"
-    page = render(tables([record(method=evil, model=evil, dataset=evil)]), {evil: Cited(evil, ({"dataset": evil, "model": evil, "target": evil, "finetune": 1.0, "source": evil},))})
+    page = render(tables([record(method=evil, model=evil, dataset=evil)]), {evil: Cited(evil,
+                                                                                        ({"dataset": evil, "model": evil, "target": evil,
+                                                                                          "finetune": 1.0, "source": evil},))})
     assert page.count("</script>") == 3 and page.count("<script") == 3 and "<!--" not in page
     assert json.loads(block(page))["tables"][0]["dataset"] == evil

@@ -1,8 +1,10 @@
 """Methods out of a file, for the tests of the flow: each does one thing that methods may do, or should not."""
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,3 +209,50 @@ class Tuned(Method):
                 with Path(self.log).open("a") as file:
                     file.write(f"{sum(gone)} {moved > 0} {net.model.training}\n")
         return Selection(kept)
+
+
+@dataclass(frozen=True)
+class Amnesia(Shrink):
+    """Has a state, and does not take it back."""
+
+    def state(self):
+        return {"seen": [1]}
+
+    def load(self, state):
+        raise KeyError("seen")
+
+
+@dataclass(frozen=True)
+class Forgetful(Threshold):
+    name = "forgetful"
+
+    def training(self, budget):
+        return Amnesia()
+
+
+@dataclass(frozen=True)
+class Crash(Method):
+    """Ends its process: how="segfault" by reading what is not there, "exit" by leaving."""
+
+    how: str = "segfault"
+    name = "crash"
+
+    def select(self, net, data, budget):
+        if self.how == "exit":
+            os._exit(3)
+        ctypes.string_at(8)
+
+
+@dataclass(frozen=True)
+class Greedy(Method):
+    """Takes much memory, or much time."""
+
+    what: str = "memory"
+    name = "greedy"
+
+    def select(self, net, data, budget):
+        if self.what == "memory":
+            torch.ones(1 << 32)
+        while self.what == "time":
+            time.sleep(0.01)
+        return Selection()

@@ -1,9 +1,11 @@
 """A part of the breadth table run here; the lists and the committed table held to each other."""
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
-from breadth import LISTS, judge, ours, table
+from breadth import DATA, LISTS, judge, ours, table
 
 from benchbase.nets.trial import Bench
 
@@ -48,6 +50,17 @@ def test_the_lists():
     family = {name: f for f in timm.list_modules() for name in timm.list_models(module=f)}
     assert len(set(networks)) == 100 and set(networks) <= set(family) and len({family[n] for n in networks}) >= 60
     assert len(set(others)) == 19 and set(others) <= set(models.list_models(module=models))
+
+
+def test_the_table():
+    text = (DATA / "breadth.md").read_text(encoding="utf-8")
+    names = [line for path in LISTS for line in path.read_text(encoding="utf-8").split()]
+    assert re.findall(r"^\| (\w+:\w+) \|", text, re.M) == names
+    counts = {m[1]: [int(n) for n in m[2].split(" | ")] for m in re.finditer(r"^\| (timm|torchvision) \| (\d+(?: \| \d+){4}) \|", text, re.M)}
+    (_, right, refused, wrong, _), tv = counts["timm"], counts["torchvision"]
+    assert right >= 97 and right + refused == 100 and wrong == 0 and tv[:4] == [19, 19, 0, 0]
+    verdicts = re.findall(r"^\| \w+:\w+ \|(?:[^|]*\|){3} (\w+) \|", text, re.M)
+    assert (verdicts.count("right"), verdicts.count("refused")) == (right + 19, refused)
 
 
 def test_a_table_counts_its_rows():

@@ -104,7 +104,7 @@ def test_everything_that_is_imported_is_required():
     """Third parties imported anywhere in the two packages are among the requirements or an extra's."""
     said = [line.split()[0].partition("[")[0].lower() for text in (SETUP["options"]["install_requires"], *SETUP["options.extras_require"].values())
             for line in text.strip().splitlines()]
-    as_imported = {"pyyaml": "yaml", "scikit-learn": "sklearn", "pillow": "PIL"}
+    as_imported = {"pyyaml": "yaml", "scikit-learn": "sklearn", "pillow": "PIL", "vl-convert-python": "vl_convert"}
     allowed = set(sys.stdlib_module_names) | {as_imported.get(name, name) for name in said} | set(SOURCES) | {"PIL"}  # PIL comes with torchvision
     for source in SOURCES.values():
         for file in source.rglob("*.py"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +65,8 @@ def traced_once() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Ran:
-    """A finished run: its folders, what it said, and the arguments that say the same again."""
+    """A finished run: its folders, what it said, and the arguments that say the same again. Tests may run more in the folders;
+    kept/ holds them as they were."""
 
     root: Path
     said: Said
@@ -80,7 +82,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """l1-norm on made-up images, two seeds, four protocols: 8 records."""
     root = tmp_path_factory.mktemp("ran")
     args = ("-m", "l1-norm", *QUICK, "--seeds", "0-1")
-    return Ran(root, bench("run", *args, *Ran(root, Said(0, "", ""), ()).folders), args)
+    said = bench("run", *args, *Ran(root, Said(0, "", ""), ()).folders)
+    for name in ("store", "board"):
+        shutil.copytree(root / name, root / "kept" / name)
+    return Ran(root, said, args)
 
 
 @pytest.fixture

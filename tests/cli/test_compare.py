@@ -18,8 +18,8 @@ def boards(ran, here):
     """./leaderboard, and ./worse with the same records of the method's next version, each with 8 images fewer right."""
     from benchbase.values.bits import pack_bits, unpack_bits
 
-    shutil.copytree(ran.root / "board", "leaderboard")
-    for r in load_records(ran.root / "board"):
+    shutil.copytree(ran.root / "kept" / "board", "leaderboard")
+    for r in load_records(ran.root / "kept" / "board"):
         bits = unpack_bits(r.correct, r.test_images)
         gone = [i for i, bit in enumerate(bits) if bit][:8]
         correct = [bit and i not in gone for i, bit in enumerate(bits)]

@@ -58,7 +58,7 @@ def test_a_method_whose_name_is_an_escape(here):
 
 def test_a_method_whose_error_is_an_escape(here, ran, tmp_path):
     Path("mine.py").write_text(METHOD.format(name="red", evil=EVIL))
-    shutil.copytree(ran.root / "store", tmp_path / "own")
+    shutil.copytree(ran.root / "kept" / "store", tmp_path / "own")
     said = bench("run", "-m", "./mine.py:Red", *QUICK, "--seeds", "0", "--store", str(tmp_path / "own"))
     assert said.code == 1 and "red" in harmless(said)
     (failed,) = Path("leaderboard").rglob("failed/*.json")
@@ -70,7 +70,7 @@ def test_a_method_whose_error_is_an_escape(here, ran, tmp_path):
 
 def test_a_record_that_a_stranger_wrote(here, ran):
     """An escape in a name is no record; one in the message of a failure is shown spelt out or left out."""
-    shutil.copytree(ran.root / "board", "leaderboard")
+    shutil.copytree(ran.root / "kept" / "board", "leaderboard")
     file = sorted(Path("leaderboard").rglob("*.json"))[0]
     data = json.loads(file.read_text())
     file.write_text(json.dumps({**data, "model": EVIL}))
@@ -80,7 +80,7 @@ def test_a_record_that_a_stranger_wrote(here, ran):
 
 
 def test_a_file_called_by_an_escape(here, ran):
-    shutil.copytree(ran.root / "board", "leaderboard")
+    shutil.copytree(ran.root / "kept" / "board", "leaderboard")
     sorted(Path("leaderboard").rglob("*.json"))[0].with_name(f"{EVIL}.json").write_text("{}")
     assert harmless(bench("leaderboard", "show"))
 

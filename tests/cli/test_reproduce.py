@@ -15,7 +15,7 @@ from .conftest import DATA, bench
 @pytest.fixture
 def record(ran, here) -> Path:
     """The record of finetune with seed 0, on a board of its own."""
-    shutil.copytree(ran.root / "board", "board")
+    shutil.copytree(ran.root / "kept" / "board", "board")
     told = {p: json.loads(p.read_text()) for p in sorted(Path("board").rglob("*.json"))}
     return next(p for p, data in told.items() if (data["protocol"], data["seed"]) == ("finetune", 0))
 

@@ -13,8 +13,8 @@ from .conftest import bench, tree
 @pytest.fixture
 def store(ran, tmp_path):
     """The store of a run of eight records, and its board as ./leaderboard."""
-    shutil.copytree(ran.root / "board", "leaderboard")
-    shutil.copytree(ran.root / "store", tmp_path / "store")
+    shutil.copytree(ran.root / "kept" / "board", "leaderboard")
+    shutil.copytree(ran.root / "kept" / "store", tmp_path / "store")
     return tmp_path / "store"
 
 

@@ -15,6 +15,7 @@ import pytest
 from benchbase.errors import BenchError
 from benchbase.flow.run import run_suite
 from benchbase.flow.store import Store
+from benchbase.plugin.manager import load_plugins
 from benchbase.values.record import load_failures, load_records
 
 
@@ -109,13 +110,14 @@ def future(folder: Path) -> None:
 def test_a_folder_that_only_others_may_write(settings, tiny, nobody: Callable[[], AbstractContextManager[None]]):
     """As a plain user: what is there is read, what is missing is a clear error."""
     here, suite = replace(settings(), store=Path("store").absolute(), leaderboard=Path("board").absolute()), tiny(protocols=("one-shot",))
-    run_suite(suite, here)
+    plugins = load_plugins()  # all that is imported is read by its owner
+    run_suite(suite, here, plugins)
     folders = [here.store, *(path for path in here.store.rglob("*") if path.is_dir())]
     for path in folders:
         path.chmod(0o555)
     with nobody():
-        assert run_suite(suite, here).trained == 0
+        assert run_suite(suite, here, plugins).trained == 0
         with pytest.raises(BenchError, match="cannot write to the store: Permission denied"):
-            run_suite(tiny(protocols=("finetune",)), here)
+            run_suite(tiny(protocols=("finetune",)), here, plugins)
     for path in folders:
         path.chmod(0o755)

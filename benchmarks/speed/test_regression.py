@@ -4,10 +4,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import pytest
 import torch
 from sklearn.linear_model import Lasso
-from torch import nn
 
 from benchbase.nets.graph import read
 from benchbase.nets.net import Net, private_copy
@@ -16,25 +14,7 @@ from benchbase_plugins.methods import _lasso
 from benchbase_plugins.methods.regression import Regression
 
 
-def seconds(call, rounds: int = 3) -> float:
-    """The shortest of a few runs."""
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-
-
-@pytest.fixture(scope="module")
-def model():
-    widths, layers = [3, 64, 64, 128, 128, 128], []
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
-        layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), *([nn.MaxPool2d(2)] if i in (1, 3) else [])]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10)).eval()
-
-
-def test_choice_and_refit_cost_less_than_the_forward_passes(model, benchmark, monkeypatch):
+def test_choice_and_refit_cost_less_than_the_forward_passes(model, benchmark, seconds, monkeypatch):
     images, trace = torch.randn(256, 3, 32, 32), read(model, torch.randn(2, 3, 32, 32))
     inside, fit = [], _lasso.fit
 
@@ -63,7 +43,7 @@ def test_choice_and_refit_cost_less_than_the_forward_passes(model, benchmark, mo
     assert sum(inside) < both and taken < 2 * both + 0.2
 
 
-def test_the_path_on_a_gram_matrix_beats_fits_on_the_design(benchmark):
+def test_the_path_on_a_gram_matrix_beats_fits_on_the_design(benchmark, seconds):
     generator = np.random.default_rng(0)
     z = generator.normal(size=(3000, 16)) @ generator.normal(size=(16, 64)) + generator.normal(size=(3000, 64))
     y = z @ generator.uniform(0, 1, size=64)
@@ -83,7 +63,7 @@ def test_the_path_on_a_gram_matrix_beats_fits_on_the_design(benchmark):
     assert slow > 5 * quick
 
 
-def test_few_samples_are_fitted_without_their_second_moments(benchmark):
+def test_few_samples_are_fitted_without_their_second_moments(benchmark, seconds):
     generator = torch.Generator().manual_seed(0)
     x, y, w = (torch.randn(*shape, generator=generator) for shape in ((400, 4608), (400, 256), (256, 4608)))
     kept = torch.arange(2304)

@@ -1,11 +1,7 @@
 """ThiNet's time in units of what it cannot do without, the forward passes, and against contributions written out. All in one run."""
 from __future__ import annotations
 
-import time
-
-import pytest
 import torch
-from torch import nn
 
 from benchbase.nets.graph import read
 from benchbase.nets.net import Net, private_copy
@@ -14,25 +10,7 @@ from benchbase_plugins.methods import _gram
 from benchbase_plugins.methods.thinet import ThiNet
 
 
-def seconds(call, rounds: int = 3) -> float:
-    """The shortest of a few runs."""
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-
-
-@pytest.fixture(scope="module")
-def model():
-    widths, layers = [3, 64, 64, 128, 128, 128], []
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
-        layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), *([nn.MaxPool2d(2)] if i in (1, 3) else [])]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10)).eval()
-
-
-def test_the_method_costs_few_forward_passes(model, benchmark):
+def test_the_method_costs_few_forward_passes(model, benchmark, seconds):
     images = torch.randn(256, 3, 32, 32)
     trace = read(model, images[:2])
 
@@ -52,7 +30,7 @@ def test_the_method_costs_few_forward_passes(model, benchmark):
     assert taken < 2 * once + 0.2
 
 
-def test_the_gram_matrix_beats_contributions_written_out(benchmark):
+def test_the_gram_matrix_beats_contributions_written_out(benchmark, seconds):
     generator = torch.Generator().manual_seed(0)
     patches, weight = torch.randn(1000, 128, 9, generator=generator), torch.randn(128, 128, 3, 3, generator=generator)
     at, keep = torch.arange(128)[:, None].numpy(), 64
@@ -78,7 +56,7 @@ def test_the_gram_matrix_beats_contributions_written_out(benchmark):
     assert slow > 5 * quick
 
 
-def test_choosing_is_nothing_beside_the_gram_matrix(benchmark):
+def test_choosing_is_nothing_beside_the_gram_matrix(benchmark, seconds):
     rows = torch.randn(4000, 512, generator=torch.Generator().manual_seed(0)).double()
     g = (rows.T @ rows).numpy()
     benchmark.pedantic(lambda: _gram.scales(g, _gram.choose(g, 256)), rounds=3)

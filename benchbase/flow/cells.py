@@ -179,8 +179,7 @@ def _like(budget: Budget, methods: Mapping[str | None, Any], work: Work, seed: i
     """The cell of the method that a budget takes after."""
     if budget.like is None:
         return None
-    own = replace(budget, like=None, name=budget.name.rpartition("@")[2])
-    return Cell(methods[budget.like], work, own, (), seed)
+    return Cell(methods[budget.like], work, budget.own, (), seed if budget.like_seed is None else budget.like_seed)
 
 
 def _work(model: str, dataset: Any, suite: Suite, tools: Any) -> Work:

@@ -33,7 +33,8 @@ class Budget:
     multiply-adds or parameters removed, met by one uniform ratio.  dropped: residual blocks that go, by path.  scope: "inner", "all" or "" for the method's own default.
     reads: beside any of them, layer -> input channels that it reads of a stream which others read whole (`Selection.reads`).
     like: beside ratio, macs or params, a method: what each layer has left when that method prunes so much on its own base, with the same
-    seed. "network-slimming@0.5" as text: same-widths controls of methods that decide the widths.
+    seed. "network-slimming@0.5" as text: same-widths controls of methods that decide the widths.  like_seed: the one seed whose decision all
+    seeds take, "network-slimming@0.5#0" as text: it tells the spread of training from that of the architectures (gate 18).
     name: how the user asked for it; no part of its identity.
     """
 
@@ -46,6 +47,7 @@ class Budget:
     scope: str = ""
     reads: Mapping[str, int] = field(default_factory=dict)
     like: str | None = None
+    like_seed: int | None = None
     name: str = field(default="", compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
@@ -67,6 +69,8 @@ class Budget:
             raise unknown("scope", self.scope, SCOPES)
         if self.like is not None and (not isinstance(self.like, str) or not self.like or said[0] not in ("ratio", "macs", "params")):
             raise BenchError(f"a budget like {self.like!r} says {said[0]}", "give a method and how much it removes, as network-slimming@0.5")
+        if (at := self.like_seed) is not None and (self.like is None or isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < 1 << 63):
+            raise BenchError(f"a budget like {self.like!r} with seed {at!r}", "name a method and one of its seeds, as network-slimming@0.5#0")
 
     @property
     def label(self) -> str:
@@ -74,9 +78,14 @@ class Budget:
         if self.name:
             return self.name
         if self.like is not None:
-            return f"{self.like}@{replace(self, like=None).label}"
+            return f"{self.like}@{self.own.label}" + (f"#{self.like_seed}" if self.like_seed is not None else "")
         one = next(((k, getattr(self, k)) for k in ("macs", "params") if getattr(self, k) is not None), None)
         return f"{one[0]}={one[1]:g}" if one else f"{self.ratio:g}" if self.ratio is not None else f"{'blocks' if self.dropped else 'widths'}-{digest(self)[:8]}"
+
+    @property
+    def own(self) -> Budget:
+        """What the method that this budget takes after is asked for; the budget itself where it takes after none."""
+        return replace(self, like=None, like_seed=None, name=self.name.rpartition("@")[2].partition("#")[0]) if self.like is not None else self
 
     def keep(self, group: Sized) -> int:
         """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1.
@@ -146,13 +155,16 @@ def budget_of(data: Any, name: str = "") -> Budget:
 
 def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget:
     """The Budget that `text` says: "0.5", "macs=0.5", "params=0.5", "compression=8" (params 1 - 1/8), "METHOD@0.5" (what that method
-    leaves), or a name out of `named`."""
+    leaves; "METHOD@0.5#0" with seed 0, whatever the seed), or a name out of `named`."""
     key, _, value = text.strip().rpartition("=")
     if named and text in named:
         return named[text]
     method, at, share = text.strip().rpartition("@")
     if at:
-        return replace(parse_budget(share), like=method, name=text.strip())
+        share, one, seed = share.partition("#")
+        if one and not (seed.isdecimal() and seed.isascii() and len(seed) < 20):
+            raise BenchError(f"budget {text}: {seed!r} is no seed", "name the seed whose widths all take, as network-slimming@0.5#0")
+        return replace(parse_budget(share), like=method, like_seed=int(seed) if one else None, name=text.strip())
     if key == "compression":
         factor = _number(key, value)
         if not factor > 1:

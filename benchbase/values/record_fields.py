@@ -69,7 +69,8 @@ _TABLE = {"type": "object", "additionalProperties": _NUMBER}
 _RECIPE = _object(Recipe, {"int": {"type": "integer", "minimum": 0}, "float": _NUMBER | {"minimum": 0}, "bool": {"type": "boolean"},
                            "str": {"type": "string"}, "tuple[float, ...]": {"type": "array", "items": _NUMBER}})
 _BUDGET = _object(Budget, {"float | None": _NUMBER, "Mapping[str, float]": _TABLE, "Mapping[str, int]": _TABLE, "str": {"type": "string"},
-                           "tuple[str, ...]": {"type": "array", "items": {"type": "string"}}, "str | None": {"type": "string"}})
+                           "tuple[str, ...]": {"type": "array", "items": {"type": "string"}}, "str | None": {"type": "string"},
+                           "int | None": {"type": "integer", "minimum": 0}})
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]

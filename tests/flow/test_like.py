@@ -51,6 +51,20 @@ def test_masked_controls_have_the_counts(settings, tiny):
     assert [kind for _, kind, _ in done.failures] == ["not_applicable"], "lamp decides by itself"
 
 
+def test_one_seeds_widths_for_all(settings, tiny):
+    """Gate 18: architecture 0 with fresh seeds beside each seed's own architecture."""
+    here, protocols = settings(), ("scratch-e",)
+    parts = (tiny(methods=("network-slimming",), budgets=("0.5",), protocols=protocols, seeds=(0, 1)),
+             tiny(methods=("random",), budgets=("network-slimming@0.5#0",), protocols=protocols, seeds=(0, 1)))
+    assert run_suite(tiny(parts=parts), here, load_plugins()).exit_code == 0
+    rows = rows_of(here)
+    own = [rows["network-slimming", "0.5", "scratch-e", seed].digests for seed in (0, 1)]
+    first = [rows["random", "network-slimming@0.5#0", "scratch-e", seed].digests for seed in (0, 1)]
+    assert own[0].architecture != own[1].architecture and {d.architecture for d in first} == {own[0].architecture}
+    assert first[0].final == own[0].final and len({d.final for d in (*own, *first)}) == 3, "seed 0 is one run, seed 1 has two networks"
+    assert [d.plain for d in first] == [d.plain for d in own], "the base of each seed stays its control"
+
+
 def test_channels_say_nothing_to_weights_nor_blocks_to_channels(settings, tiny):
     suite = tiny(methods=("random", "layer-shuffled", "sss"), models=("resnet-digits",), budgets=("magnitude@0.5", "network-slimming@0.5", "sss@0.5"), protocols=("one-shot",))
     planned = plan_suite(suite, settings(), load_plugins())

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -67,9 +67,21 @@ def test_like_another_method():
     assert digest(Budget(ratio=0.5)) == digest(Budget(ratio=0.5, like=None)) != digest(Budget(ratio=0.5, like="magnitude"))
     with pytest.raises(BenchError, match="magnitude leaves"):
         Budget(ratio=0.5, like="magnitude").keep(Layer("a", 10))
-    for wrong in ({"widths": {"a": 1}, "like": "magnitude"}, {"ratio": 0.5, "like": ""}, {"ratio": 0.5, "like": 3}):
+    for wrong in ({"widths": {"a": 1}, "like": "magnitude"}, {"ratio": 0.5, "like": ""}, {"ratio": 0.5, "like": 3}, {"ratio": 0.5, "like_seed": 0},
+                  {"ratio": 0.5, "like": "magnitude", "like_seed": -1}, {"ratio": 0.5, "like": "magnitude", "like_seed": True}):
         with pytest.raises(BenchError, match="like"):
             budget_of(wrong)
+
+
+def test_like_another_method_with_one_seed():
+    budget = parse_budget("network-slimming@macs=0.5#0")
+    assert budget == Budget(macs=0.5, like="network-slimming", like_seed=0) and budget.label == "network-slimming@macs=0.5#0"
+    assert budget.own == parse_budget("macs=0.5") and budget.own.label == "macs=0.5" and Budget(ratio=0.5).own == Budget(ratio=0.5)
+    assert Budget(ratio=0.5, like="magnitude", like_seed=3).label == "magnitude@0.5#3" and budget_of(budget.to_json()) == budget
+    assert len({digest(b) for b in (budget, replace(budget, like_seed=1), replace(budget, like_seed=None))}) == 3
+    for text in ("magnitude@0.5#", "magnitude@0.5#x", "magnitude@0.5#-1", "magnitude@0.5#1#2", "magnitude@0.5#" + "9" * 20):
+        with pytest.raises(BenchError, match="seed"):
+            parse_budget(text)
 
 
 def test_a_share_has_no_width_before_it_is_resolved():

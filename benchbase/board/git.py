@@ -23,6 +23,16 @@ def git(folder: Path, *arguments: str, what: str = "", todo: str = "", input: by
     return done.stdout
 
 
+def in_repository(folder: Path) -> bool:
+    """Whether `folder` is in the working tree of a repository."""
+    return _works(folder, "rev-parse", "--show-toplevel")
+
+
+def has_commit(folder: Path) -> bool:
+    """Whether the repository of `folder` has any commit on its branch."""
+    return _works(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
+
 def commit_of(folder: Path, ref: str) -> str:
     """The commit that a name means. BenchError for one that is not there, and where `folder` is in no repository."""
     if ref.startswith("-"):
@@ -30,6 +40,14 @@ def commit_of(folder: Path, ref: str) -> str:
     found = git(folder, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", what=f"no commit {ref!r} in the repository of {folder}",
                 todo="name a branch, a tag or a commit that is there; fetch it first in a shallow clone")
     return found.decode().strip()
+
+
+def _works(folder: Path, *arguments: str) -> bool:
+    try:
+        git(folder, *arguments)
+    except BenchError:
+        return False
+    return True
 
 
 def blobs(folder: Path, commit: str) -> dict[str, str]:

@@ -40,13 +40,23 @@ def told(records: Iterable[Record], defaults: Mapping[str, Mapping[str, Any]] | 
     return [Told(r, who[method_key(r.method)].label, label) for r, label in zip(found, budget_labels([r.budget for r in found]))]
 
 
+def is_bare(text: str) -> bool:
+    """Whether `text` could be a name as well as a path.
+
+    >>> is_bare("mine"), is_bare("./mine"), is_bare("mine/")
+    (True, False, False)
+    """
+    return "/" not in text and "\\" not in text
+
+
 def side(text: str, board: Sequence[Told], defaults: Mapping[str, Mapping[str, Any]] | None = None) -> Side:
-    """What `text` names: a file or folder of records, or else what the records of `board` call so, a method at a budget before a method
-    before a budget. BenchError where nothing does."""
+    """What `text` names: what the records of `board` call so, a method at a budget before a method before a budget; or a file or folder of
+    records. A path that exists is one, unless it is a bare word that the board knows as well: `./mine` is the folder. BenchError where
+    nothing is called so."""
     from benchbase.values.record import load_records
 
     path = Path(text)
-    if path.exists():
+    if path.exists() and not (is_bare(text) and any(text in (t.method, t.record.method.name, t.budget, f"{t.method}@{t.budget}") for t in board)):
         found = told(load_records(path), defaults)
         if not found:
             raise BenchError(f"there are no records in {text}", "name a leaderboard, a folder of records or one record")

@@ -1,7 +1,9 @@
 """`bench check`: whether plugins keep their side of the contract."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,7 @@ from benchbase.cli.output import count, err, out, print_json, seconds_text
 
 if TYPE_CHECKING:
     from benchbase.conformance.walk import Outcome
+    from benchbase.plugin.manager import Plugins
 
 
 @click.command("check")
@@ -55,7 +58,16 @@ def command(names: tuple[str, ...], data: str | None, download: bool, as_json: b
         print_json({"plugins": document(outcomes), "exit": code})
     else:
         out(text(outcomes))
+        if code and (page := explained(plugins)):
+            out(f"plugins/README.md is {page}")
     return code
+
+
+def explained(plugins: Plugins) -> Path | None:
+    """Where plugins/README.md lies on this machine: beside the modules of the benchmark's own plugins."""
+    modules = (p.module.__name__.partition(".")[0] for p in plugins.loaded.plugins if p.distribution == "benchbase")
+    places = (Path(str(sys.modules[name].__file__)).with_name("README.md") for name in dict.fromkeys(modules) if name != "benchbase")
+    return next((place for place in places if place.is_file()), None)
 
 
 def mark(outcome: Outcome) -> str:

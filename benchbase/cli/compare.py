@@ -33,7 +33,8 @@ def command(a: str, b: str, conditions: tuple[str, ...], leaderboard: str, as_js
     protocol and budget, with 95 % intervals.
 
     A and B are methods (l1-norm, thinet[images=64]), methods at a budget (l1-norm@0.5), budgets (0.5, macs=0.5), or folders and files of
-    records. Two folders pair by method and budget, whatever the version of the method: before a change and after it.
+    records. Two folders pair by method and budget, whatever the version of the method: before a change and after it. Where a method and a
+    folder have one name, the name is the method and ./NAME the folder.
 
     \b
     --fail-if METRIC[.END]:LIMIT, the change B - A, with its sign:
@@ -68,14 +69,15 @@ def sides(a: str, b: str, leaderboard: str, only: dict[str, tuple[str, ...]]) ->
     """The two sides, of the protocols, data sets and models that are asked for."""
     from dataclasses import replace
 
-    from benchbase.board.side import side, told
+    from benchbase.board.side import is_bare, side, told
     from benchbase.cli.run import defaults
     from benchbase.plugin.manager import load_plugins
     from benchbase.values.record import load_records
 
     known = defaults(load_plugins())
     paths = all(Path(text).exists() for text in (a, b))
-    board = told(load_records(Path(leaderboard)), known) if not paths else []
+    asked = not paths or (Path(leaderboard).exists() and any(is_bare(text) and text != leaderboard for text in (a, b)))
+    board = told(load_records(Path(leaderboard)), known) if asked else []
     looks = {"protocols": lambda r: r.protocol, "datasets": lambda r: r.dataset.name, "models": lambda r: r.model}
     return [replace(one, records=tuple(t for t in one.records if all(not only[name] or look(t.record) in only[name] for name, look in looks.items())))
             for one in (side(text, board, known) for text in (a, b))]

@@ -37,6 +37,6 @@ def command(kind: str, name: str, folder: str, source: str, as_json: bool) -> No
     if as_json:
         print_json({"folder": str(made.folder), "name": made.name, "files": list(made.files), "edit": made.edit, "run": made.run})
         return
-    out(f"{made.folder}: {len(made.files)} files; edit {made.edit}, then")
-    for line in (f"cd {made.folder} && pip install -e .", f"bench check {name}", made.run):
+    out(f"{made.folder}: {len(made.files)} files; edit {made.folder / made.edit}, then")
+    for line in (f"pip install -e {made.folder}", f"bench check {name}", made.run):
         out(f"  {line}")

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from benchbase.board.submission import Copy
     from benchbase.board.verify import Report
 
+CLONE = "clone the leaderboard's repository, and name its folder: --leaderboard CLONE/leaderboard"
+NAMELESS = "see that git knows your name: git config --global user.name NAME, and user.email"
+NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")  # what a dry run commits as
+
 
 @click.command("submit")
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
 @click.option("--leaderboard", default="leaderboard", show_default=True, metavar="REPO/leaderboard",
               help="The leaderboard, in a clone of its repository.")
 @click.option("--base", default="HEAD", show_default=True, metavar="GITREF", help="The commit that the branch starts from.")
-@click.option("--dry-run", is_flag=True, help="Do all of it, print the table, and leave nothing behind.")
+@click.option("--dry-run", is_flag=True, help="Do all of it, print the table, and leave nothing behind. Outside a clone: check the records.")
 @json_option
 @traceback_option
 def command(folder: str, leaderboard: str, base: str, dry_run: bool, as_json: bool) -> int:
-    """Check the records in DIR, which `bench run --leaderboard DIR` wrote, commit those that are new on a branch of the leaderboard's
-    repository, and print the table for the pull request: new rows, ranks that move, what stands above a row at no more multiply-adds.
+    """Check the records in DIR (default: ./leaderboard), which `bench run --leaderboard DIR` wrote, commit those that are new on a branch of the
+    leaderboard's repository, and print the table for the pull request: new rows, ranks that move, what stands above a row at no more multiply-adds.
+
+    Before there is a clone, `bench submit --dry-run` says whether the records could be submitted as they are, and what is left to do. To
+    submit them, clone the repository of the leaderboard that they are for, and name its folder: --leaderboard CLONE/leaderboard.
 
     Your working tree and your branch stay as they are. Where a check or a step fails, nothing is left behind. Methods must be published:
     those that were run from a file are refused. Failed cells go with the records. Tables are rebuilt after the merge.
@@ -38,7 +45,8 @@ def command(folder: str, leaderboard: str, base: str, dry_run: bool, as_json: bo
     Exit codes: 0 committed, 1 something is wrong with the records, 2 the command was.
 
     \b
-    Example:
+    Examples:
+      bench submit --dry-run
       bench submit results/ --leaderboard benchbase/leaderboard
     """
     from benchbase.board.submission import copies, unpublished
@@ -48,6 +56,8 @@ def command(folder: str, leaderboard: str, base: str, dry_run: bool, as_json: bo
     wrong = [*report.wrong, *unpublished(report.items)]
     if wrong:
         return refused(wrong, as_json)
+    if dry_run and (why := homeless(board, base)):
+        return alone(folder, report, why, as_json)
     with branch(board, base, dry_run) as (there, start, commit):
         from benchbase.board.build import load
         from benchbase.board.changes import changes, to_markdown
@@ -74,6 +84,36 @@ def command(folder: str, leaderboard: str, base: str, dry_run: bool, as_json: bo
     return 0
 
 
+def homeless(board: Path, base: str) -> str:
+    """Why nothing can be submitted to `board`, or "": it is no folder, in no repository, or in one that does not have it at `base`."""
+    from benchbase.board.git import blobs, commit_of, has_commit, in_repository
+
+    if not board.is_dir():
+        return f"there is no leaderboard at {board}"
+    if not in_repository(board):
+        return f"{board} is in no git repository"
+    if base == "HEAD" and not has_commit(board):
+        return f"the repository of {board} has no commit"
+    return "" if blobs(board, commit_of(board, base)) else f"the repository of {board} has no leaderboard there at {base}"
+
+
+def alone(folder: str, report: Report, why: str, as_json: bool) -> int:
+    """What a dry run says of records that have nowhere to go yet: the rows that they make, and what is left to do."""
+    from benchbase.board.build import load
+    from benchbase.board.changes import changes, to_markdown
+
+    text = to_markdown(changes([], load(folder)))
+    files = [item.file for item in report.items]
+    if as_json:
+        print_json({"branch": None, "files": files, "table": text, "left": [why, CLONE]})
+        return 0
+    out(text)
+    out()
+    out(f"nothing is wrong with {count(len(files), 'file')}; compared with no leaderboard, because {why}")
+    out(f"to submit: {CLONE}")
+    return 0
+
+
 @contextmanager
 def branch(board: Path, base: str, dry_run: bool) -> Iterator[tuple[Path, str, Callable[[Sequence[Copy]], str]]]:
     """(the leaderboard in a working tree of its own, the commit it starts from, what commits files there on a branch and names it).
@@ -83,8 +123,8 @@ def branch(board: Path, base: str, dry_run: bool) -> Iterator[tuple[Path, str, C
     from benchbase.board.git import commit_of, git
     from benchbase.board.submission import branch_of, message_of
 
-    if not board.is_dir():
-        raise BenchError(f"there is no leaderboard at {board}", "name it with --leaderboard, in a clone of its repository")
+    if why := homeless(board, base):
+        raise BenchError(f"nothing to submit to: {why}", CLONE)
     start = commit_of(board, base)
     prefix = git(board, "rev-parse", "--show-prefix").decode().strip()
     made: list[str] = []
@@ -97,7 +137,7 @@ def branch(board: Path, base: str, dry_run: bool) -> Iterator[tuple[Path, str, C
             git(tree, "switch", "--quiet", "-c", name, what=f"cannot make the branch {name}", todo=f"it may be there already: git branch -D {name}")
             made.append(name)
             git(tree, "add", "--force", "--", *(f"{prefix}{c.target}" for c in found))
-            git(tree, "commit", "--quiet", "-m", message_of(found), what="cannot commit", todo="see that git knows your name: git config user.name")
+            git(tree, *(NOBODY if dry_run else ()), "commit", "--quiet", "-m", message_of(found), what="cannot commit", todo=NAMELESS)
             return name
 
         kept = False

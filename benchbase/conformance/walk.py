@@ -98,7 +98,10 @@ def _plugins(plugins: Plugins, name: str) -> list[str]:
         return [name]
     if found := [plugin for plugin, distribution in every.items() if distribution == name]:
         return found
-    raise unknown("plugin", name, {*every, *filter(None, every.values())})
+    error = unknown("plugin", name, {*every, *filter(None, every.values())})
+    if (Path(name) / "pyproject.toml").is_file() or (Path(name) / "setup.cfg").is_file():
+        raise BenchError(f"plugin {name} is not installed", f"pip install -e ./{name}")
+    raise error if error.todo.startswith("did you mean") else BenchError(error.what, f"is its package installed? pip install -e FOLDER; {error.todo}")
 
 
 def _of_plugin(plugins: Plugins, plugin: str, root: Path) -> Iterator[Case]:

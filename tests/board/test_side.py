@@ -48,3 +48,11 @@ def test_near_misses_are_named(tmp_path):
     (tmp_path / "v1" / "records").mkdir(parents=True)
     with pytest.raises(BenchError, match="no records in"):
         side(str(tmp_path), [])
+
+
+def test_a_bare_word_is_a_method_first_and_a_folder_with_a_slash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("l1-norm", "other"):
+        write(record(), tmp_path / name)
+    assert side("l1-norm", BOARD).kind == METHOD and side("./l1-norm", BOARD).kind == side("l1-norm/", BOARD).kind == SET
+    assert side("other", BOARD).kind == SET and side("l1-norm", []).kind == SET

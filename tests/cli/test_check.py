@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from .conftest import bench
 
@@ -20,6 +21,8 @@ def test_findings_say_what_to_change_and_where_it_is_explained(here):
     said = bench("check", "./mine.py:Mine", "-q")
     assert said.code == 1 and said.err == "" and "method mine: it names no paper\n  give paper = " in said.out
     assert "see plugins/README.md#metadata" in said.out and "1 finding" in said.out
+    page = Path(said.out.splitlines()[-1].removeprefix("plugins/README.md is "))
+    assert "\n### metadata\n" in page.read_text()
     (here / "mine.py").write_text(MINE.replace('name = "mine"', 'name, paper = "mine", "unpublished"'))
     said = bench("check", "./mine.py:Mine", "--json")
     (plugin,) = json.loads(said.out)["plugins"]
@@ -35,3 +38,12 @@ def test_what_needs_data_is_not_checked_and_said():
 def test_wrong_names():
     said = bench("check", "l1-nrom")
     assert said.code == 2 and "unknown plugin 'l1-nrom'" in said.err and "'l1-norm'" in said.err
+
+
+def test_a_package_that_is_not_installed(here):
+    said = bench("check", "not-like-any-other")
+    assert said.code == 2 and said.lines[1].startswith("is its package installed? pip install -e FOLDER; ")
+    (here / "mine").mkdir()
+    (here / "mine" / "pyproject.toml").write_text("")
+    said = bench("check", "mine")
+    assert said.code == 2 and said.lines == ["error: plugin mine is not installed", "pip install -e ./mine"]

@@ -88,3 +88,11 @@ def test_no_torch_is_imported(boards):
             "print({'torch', 'scipy.stats'} & {*sys.modules}, file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
+
+
+def test_a_folder_called_as_a_method_is_not_in_its_way(boards):
+    shutil.copytree("worse", "l1-norm")
+    assert "A: l1-norm (method)" in bench("compare", "l1-norm", "0.5", "--protocol", "finetune").out
+    Path("0.5").mkdir()
+    assert "A: l1-norm (method), B: 0.5 (budget)" in bench("compare", "l1-norm", "0.5", "--protocol", "finetune").out
+    assert "A: ./l1-norm (record set)" in bench("compare", "./l1-norm", "worse", "--protocol", "finetune").out

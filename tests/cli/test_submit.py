@@ -120,3 +120,38 @@ def test_what_was_submitted_already(repo):
 def test_what_is_not_there(repo, arguments):
     said = bench("submit", *arguments)
     assert (said.code, len(said.lines)) == (2, 2)
+
+
+def test_without_a_name_for_git_a_dry_run_works_and_says_nothing_of_anyone(repo, monkeypatch):
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{name}_NAME")
+        monkeypatch.delenv(f"GIT_{name}_EMAIL")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    git("config", "user.useConfigOnly", "true")
+    assert submit("--dry-run").code == 0
+    said = submit()
+    assert said.code == 2 and "cannot commit" in said.lines[0] and "user.name NAME" in said.lines[1]
+
+
+@pytest.mark.parametrize(("steps", "why"), [
+    ([], "is in no git repository"), ([["init", "-q"]], "has no commit"),
+    ([["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "package"]], "has no leaderboard there at HEAD")])
+def test_before_there_is_a_clone_a_dry_run_checks_the_records_and_says_what_is_left(repo, steps, why, monkeypatch):
+    Path("mine").mkdir()
+    shutil.move("results", "mine/leaderboard")
+    for step in steps:
+        git(*step, folder="mine")
+    monkeypatch.chdir("mine")
+    before, said, real = tree(Path()), bench("submit", "--dry-run"), bench("submit")
+    document = json.loads(bench("submit", "--dry-run", "--json").out)
+    assert tree(Path()) == before
+    assert said.code == 0 and "| new, 3 |" in said.out and "nothing is wrong with 6 files" in said.out and why in said.out and "clone the" in said.out
+    assert (real.code, real.out, len(real.lines)) == (2, "", 2) and why in real.lines[0] and "--leaderboard CLONE" in real.lines[1]
+    assert len(document["files"]) == 6 and why in document["left"][0] and document["branch"] is None
+
+
+def test_in_a_clone_the_folder_need_not_be_named(repo, monkeypatch):
+    shutil.copytree("results", "repo/leaderboard", dirs_exist_ok=True)
+    monkeypatch.chdir("repo")
+    said = bench("submit", "--dry-run")
+    assert said.code == 0 and "3 files would be committed" in said.out

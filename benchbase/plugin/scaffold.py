@@ -23,6 +23,8 @@ TAKEN = ("method", "selection", "dataset", "recipe", "protocol", "tests")  # wha
 RUN = {"method": "bench run -m $name -m random", "model": "bench run -m l1-norm --model $name", "dataset": "bench run -m l1-norm --dataset $name",
        "protocol": "bench run -m l1-norm --protocol $name"}
 NOUNS = {"method": "pruning method", "model": "network", "dataset": "data set", "protocol": "protocol"}
+REUSED = {"method": ("$name", ""), "model": ("l1-norm", "--model $name"), "dataset": ("l1-norm", "--dataset $name"),
+          "protocol": ("l1-norm", "--protocol $name")}  # the method, and further words, of the reusable check
 FROM = "a model is made from timm:NAME or torchvision:NAME, a method from ./mine.py"
 
 
@@ -37,18 +39,21 @@ class Made:
     run: str
 
 
-def new(kind: str, name: str, folder: Path, plugins: Plugins, source: str = "") -> Made:
+def new(kind: str, name: str, folder: Path, plugins: Plugins, source: str = "", home: str = "") -> Made:
     """Write the package `name` into a folder of that name in `folder`. kind: method, model, dataset or protocol.
 
-    source: what it is made from: "timm:NAME" or "torchvision:NAME" for a model, a file with one method for a method.
+    source: what it is made from: "timm:NAME" or "torchvision:NAME" for a model, a file with one method for a method.  home: "OWNER/NAME" of
+    benchbase on GitHub, whose reusable check the workflow then calls.
     Raises BenchError for a name that cannot be a package's or is taken, a folder that exists, a source that is not there. Nothing is
     overwritten, and the folder is there whole or not at all.
     """
     check_name(kind, name, plugins)
+    if home and not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", home):
+        raise BenchError(f"{home!r} is no repository on GitHub", "write it as OWNER/NAME")
     target = Path(folder).expanduser() / name
     if target.exists() or target.is_symlink():
         raise BenchError(f"{target} exists", "take another name or --dir: nothing is overwritten")
-    files, edit = contents(kind, name, plugins, source)
+    files, edit = contents(kind, name, plugins, source, home)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
@@ -82,13 +87,13 @@ def check_name(kind: str, name: str, plugins: Plugins) -> None:
     raise BenchError(f"a package bench-{name} is installed already", "take another name")
 
 
-def contents(kind: str, name: str, plugins: Plugins, source: str = "") -> tuple[dict[str, str], str]:
+def contents(kind: str, name: str, plugins: Plugins, source: str = "", home: str = "") -> tuple[dict[str, str], str]:
     """Path -> text of every file of the package, and the path of the one to edit."""
     module = name.replace("-", "_")
     words = {"name": name, "module": module, "cls": "".join(part.capitalize() for part in name.split("-")), "kind": kind, "noun": NOUNS[kind],
              "title": name.replace("-", " ").capitalize(), "distribution": f"bench-{name}", "source": source, "size": "8", "needs": ""}
     edit = f"{module}/_net.py" if kind == "model" and not source else f"{module}/{kind}.py"
-    words |= {"edit": edit, "run": Template(RUN[kind]).substitute(words)}
+    words |= {"edit": edit, "run": Template(RUN[kind]).substitute(words), "reusable": reusable(kind, words, home)}
     code, test = filled(kind, words), f"{kind}_test"
     if source and kind == "method":
         words["cls"], code = from_file(name, source, words)
@@ -101,6 +106,13 @@ def contents(kind: str, name: str, plugins: Plugins, source: str = "") -> tuple[
     return {"pyproject.toml": filled("pyproject", words), "README.md": filled("readme", words), ".github/workflows/check.yml": filled("workflow", words),
             ".gitignore": "__pycache__/\n*.egg-info/\nbuild/\nleaderboard/\n", f"{module}/__init__.py": "", f"{module}/{kind}.py": code, **net,
             f"tests/test_{kind}.py": filled(test, words)}, edit
+
+
+def reusable(kind: str, words: Mapping[str, str], home: str) -> str:
+    """The job that calls benchbase's reusable check; as a comment where it is not said whose."""
+    method, more = (Template(text).substitute(words) for text in REUSED[kind])
+    text = filled("workflow_reusable", {**words, "home": home or "OWNER/benchbase", "method": method, "more": more})
+    return text if home else "".join(f"  # {line.removeprefix('  ')}" for line in text.splitlines(keepends=True))
 
 
 def from_library(source: str, plugins: Plugins, words: dict[str, str]) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from benchbase.plugin.manager import load_plugins
 from benchbase.plugin.scaffold import new
 
 PLUGINS = load_plugins()
+ROOT = Path(__file__).parents[2]
 MINE = """from benchbase import Method, Selection
 
 class Mine(Method):
@@ -33,8 +35,30 @@ def test_every_file_reads(kind, tmp_path):
     assert project["name"] == "bench-my-idea" and project["entry-points"]["benchbase"] == {"my-idea": f"my_idea.{kind}"}
     steps = yaml.safe_load((made.folder / ".github/workflows/check.yml").read_text())["jobs"]["check"]["steps"]
     assert {"run": "bench check my-idea"} in steps and "my-idea" in made.run
+    assert list(yaml.safe_load((made.folder / ".github/workflows/check.yml").read_text())["jobs"]) == ["check"]
     assert "YOUR" in (made.folder / made.edit).read_text() and made.edit in (made.folder / "README.md").read_text()
     assert not [p for p in made.folder.rglob("*") if p.is_file() and "$" in p.read_text()]
+
+
+@pytest.mark.parametrize("kind, method, more", [("method", "my-idea", ""), ("model", "l1-norm", "--model my-idea"),
+                                                ("dataset", "l1-norm", "--dataset my-idea"), ("protocol", "l1-norm", "--protocol my-idea")])
+def test_the_workflow_calls_the_reusable_check_where_it_is_said_whose(kind, method, more, tmp_path):
+    made = new(kind, "my-idea", tmp_path, PLUGINS, home="someone/benchbase")
+    job = yaml.safe_load((made.folder / ".github/workflows/check.yml").read_text())["jobs"]["digits"]
+    called = yaml.safe_load((ROOT / ".github/workflows/plugin.yml").read_text())[True]["workflow_call"]["inputs"]  # YAML reads `on` as true
+    assert job["uses"] == "someone/benchbase/.github/workflows/plugin.yml@main"
+    assert job["with"] == {"benchbase": "someone/benchbase", "plugin": "my-idea", "method": method, "arguments": more}
+    assert set(job["with"]) <= set(called) and {name for name, asked in called.items() if asked.get("required")} <= set(job["with"])
+    as_comment = new(kind, "my-other", tmp_path, PLUGINS).folder / ".github/workflows/check.yml"
+    lines = [line for line in as_comment.read_text().splitlines() if line.startswith("  # ")]
+    assert set(yaml.safe_load("\n".join(line.removeprefix("  # ") for line in lines))) == {"digits"}
+
+
+@pytest.mark.parametrize("home", ["benchbase", "https://github.com/a/b", "a/b/c", "a b/c", "/b", "-a/b"])
+def test_no_repository(home, tmp_path):
+    with pytest.raises(BenchError, match="no repository on GitHub"):
+        new("method", "my-idea", tmp_path, PLUGINS, home=home)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_method_is_short(tmp_path):

@@ -1,7 +1,8 @@
 """The controls that a suite gets where it asks for them: the same widths without the method's choice, the same cost without its widths.
 
 Structured rows: random channels and those of the largest L1 norm with the method's widths, and one ratio everywhere at its multiply-adds; weight
-rows: random masks, and masks shuffled within each layer, with the method's counts (Su et al., "Sanity-Checking Pruning Methods", NeurIPS 2020).
+rows: random masks, and masks shuffled within each layer, with the method's counts (Su et al., "Sanity-Checking Pruning Methods", NeurIPS 2020);
+rows of blocks: as many, drawn at random.
 Scratch trainings of the same architecture are protocols, and `unpruned-long` tells whether the base had converged.
 """
 from __future__ import annotations
@@ -18,14 +19,14 @@ from benchbase.values.budget import Budget
 from benchbase.values.spec import Suite
 
 LONG = "unpruned-long"
-SAME = {"channel": ("random", "l1-norm", "uniform"), "weight": ("random-mask", "layer-shuffled"), "block": ()}
-OTHERWISE = ("random", "uniform", "random-mask", "layer-shuffled")  # controls themselves: they get none
+SAME = {"channel": ("random", "l1-norm", "uniform"), "weight": ("random-mask", "layer-shuffled"), "block": ("random-blocks",)}
+OTHERWISE = ("random", "uniform", "random-mask", "layer-shuffled", "random-blocks")  # controls themselves: they get none
 
 
 def controlled(suite: Suite, plugins: Plugins) -> Suite:
     """The suite with parts of controls beside each product that asks for them, and `unpruned-long` among that product's protocols.
 
-    Blocks have no control of their own yet. BenchError for a method out of a file whose widths a control would take: no record names a path.
+    BenchError for a method out of a file whose widths a control would take: no record names a path.
     """
     parts: list[Suite] = []
     for part in suite.products:

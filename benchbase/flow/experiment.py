@@ -153,7 +153,7 @@ def prepared(cell: Cell, machine: Any, do: Callable[..., Any]) -> Ready:
 def comparable(cell: Cell, other: Cell) -> Cell:
     """The other cell. Raises BenchError, kind "not_applicable", where its method chooses among other things than the cell's does."""
     ours, theirs = (UNITS[c.method.granularity] for c in (cell, other))
-    if ours != theirs or theirs == UNITS["block"]:
+    if ours != theirs:
         raise BenchError(f"{other.method.name} chooses {theirs}, {cell.method.name} {ours}: the budget {cell.budget.label} says nothing to it",
                          "take a method that chooses channels, or weights, as that one does", "not_applicable")
     return other
@@ -166,6 +166,9 @@ def left_by(other: Ready, asked_for: Budget) -> Budget:
     info, method = other.pruned.info, other.cell.method
     if method.granularity == "weight":
         return Budget(widths=info["left"], name=asked_for.label)
+    if method.granularity == "block":
+        blocks = info["report"]["blocks"]
+        return Budget(ratio=(blocks["dense"] - blocks["pruned"] - 0.5) / blocks["dense"], name=asked_for.label)  # half a block less: rounded down
     widths = {name: len(kept) for name, kept in info["kept"].items()}
     return Budget(widths=widths, scope=other.cell.budget.scope or method.scope, name=asked_for.label)
 

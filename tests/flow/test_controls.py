@@ -37,12 +37,13 @@ def test_a_budget_that_names_layers_says_the_widths_itself_in_the_scope_of_the_m
     assert control.budgets[0].ratios == PLUGINS.budget("resnet56-a").ratios and control.budgets[0].like is None
 
 
-def test_weights_get_masks_with_their_counts_and_blocks_nothing():
-    assert parts(methods=("lamp", "sss"), budgets=("0.9",))[1:] == [(("random-mask", "layer-shuffled"), ("lamp@0.9",), SHORT)]
+def test_weights_get_masks_with_their_counts_and_blocks_as_many_of_them():
+    assert parts(methods=("lamp", "sss"), budgets=("0.9",))[1:] == [(("random-mask", "layer-shuffled"), ("lamp@0.9",), SHORT),
+                                                                     (("random-blocks",), ("sss@0.9",), SHORT)]
 
 
 def test_controls_get_no_controls():
-    assert len(parts(methods=("random", "uniform", "random-mask", "layer-shuffled"), budgets=("0.5",))) == 1
+    assert len(parts(methods=("random", "uniform", "random-mask", "layer-shuffled", "random-blocks"), budgets=("0.5",))) == 1
     assert len(parts(methods=("l1-norm",), budgets=("network-slimming@0.5",))) == 1
 
 

@@ -1,12 +1,19 @@
 """Budgets like another method's: the same widths, other choices; the same counts, other places."""
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from benchbase.errors import BenchError
+from benchbase.flow.experiment import left_by
 from benchbase.flow.run import plan_suite, run_suite
+from benchbase.flow.store import Done
 from benchbase.plugin.manager import load_plugins
+from benchbase.values.budget import Budget
 from benchbase.values.record import load_records
+from benchbase_plugins.methods.sss import SSS, Blocks
 
 
 def rows_of(settings):
@@ -51,6 +58,21 @@ def test_masked_controls_have_the_counts(settings, tiny):
     assert [kind for _, kind, _ in done.failures] == ["not_applicable"], "lamp decides by itself"
 
 
+def test_a_control_drops_as_many_blocks(settings, tiny):
+    here, suite = settings(), tiny(methods=("random-blocks",), models=("resnet-digits",), budgets=("0.34", "random-blocks@0.34#7"), protocols=("one-shot",))
+    assert run_suite(suite, here, load_plugins()).exit_code == 0
+    dropped = [r.architecture.dropped for r in load_records(here.leaderboard)]
+    assert [len(gone) for gone in dropped] == [3, 3], "floor(6 x 0.66) = 3 of six blocks stay"
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 6, 7, 16, 49, 150])
+def test_the_count_of_blocks_is_met_whatever_the_fraction(blocks):
+    for gone in range(1, blocks + 1):
+        pruned = Done("", "prune", "", {"report": {"blocks": {"dense": blocks, "pruned": blocks - gone}}, "kept": {}}, Path(), 0.0)
+        other = SimpleNamespace(pruned=pruned, cell=SimpleNamespace(method=SSS()))
+        assert left_by(other, Budget(ratio=0.5, like="sss")).keep(Blocks(blocks)) == blocks - gone
+
+
 def test_one_seeds_widths_for_all(settings, tiny):
     """Gate 18: architecture 0 with fresh seeds beside each seed's own architecture."""
     here, protocols = settings(), ("scratch-e",)
@@ -71,7 +93,7 @@ def test_channels_say_nothing_to_weights_nor_blocks_to_channels(settings, tiny):
     refused = {cell.partition(" synthetic")[0]: reason for cell, reason in planned.refused}
     assert {(r.split()[0], r.split()[1]) for r in refused} == {
         ("random", "magnitude@0.5"), ("random", "sss@0.5"), ("layer-shuffled", "network-slimming@0.5"), ("layer-shuffled", "sss@0.5"),
-        ("sss", "magnitude@0.5"), ("sss", "network-slimming@0.5"), ("sss", "sss@0.5")}
+        ("sss", "magnitude@0.5"), ("sss", "network-slimming@0.5")}
     assert all("chooses" in reason for reason in refused.values())
 
 

@@ -9,6 +9,7 @@ from benchbase.errors import BenchError
 from benchbase.nets.prune import prune
 from benchbase.values.budget import Budget
 from benchbase_plugins.methods.l1_norm import L1Norm
+from benchbase_plugins.methods.random_blocks import RandomBlocks
 from benchbase_plugins.methods.random_channels import Random
 from benchbase_plugins.methods.uniform import Uniform
 from benchbase_plugins.models.resnet import resnet_digits
@@ -22,6 +23,13 @@ def model() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return vgg_digits(10, 1).eval()
+
+
+@pytest.fixture(scope="module")
+def resnet() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return resnet_digits(10, 1).eval()
 
 
 def pruned(model, method, budget, seed=0):
@@ -81,3 +89,20 @@ def test_uniform_is_one_ratio_at_the_same_multiply_adds(model):
 def test_uniform_of_a_plain_ratio_is_the_same_architecture(model):
     for ratio in (0.3, 0.5):
         assert pruned(model, Uniform(), ratio).architecture.digest == pruned(model, L1Norm(), ratio).architecture.digest
+
+
+def test_random_blocks_are_as_many_as_asked_and_others_with_another_seed(resnet):
+    paths = [f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1)]
+    first = {pruned(resnet, RandomBlocks(), Budget(ratio=0.1), seed=s).architecture.dropped for s in range(6)}
+    assert {len(gone) for gone in first} == {1} and len(first) > 1 and {*sum(first, ())} <= {*paths}, "floor(6 x 0.9) = 5 stay"
+    three = pruned(resnet, RandomBlocks(), Budget(ratio=0.5))
+    assert len(three.architecture.dropped) == 3 and three.report["achieved"]["blocks"] == 0.5 and three.report["equivalence"] < 1e-5
+    assert list(three.architecture.dropped) == [path for path in paths if path in three.architecture.dropped], "in network order"
+    assert pruned(resnet, RandomBlocks(), Budget(dropped=("layer2.0",))).architecture.dropped == ("layer2.0",)
+
+
+@pytest.mark.parametrize("budget", [Budget(macs=0.5), Budget(params=0.5)])
+def test_random_blocks_count_blocks(resnet, budget):
+    with pytest.raises(BenchError, match="counts blocks") as refused:
+        pruned(resnet, RandomBlocks(), budget)
+    assert refused.value.kind == "not_applicable"

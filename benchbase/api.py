@@ -21,6 +21,7 @@ from benchbase.values.architecture import Architecture, architecture_of
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from benchbase.nets.export import Written
     from benchbase.nets.groups import Group
     from benchbase.nets.method import Method
     from benchbase.nets.prune import Pruned
@@ -80,6 +81,21 @@ def count(model: nn.Module, example: Any) -> Cost:
     from benchbase.nets.graph import read
 
     return cost(read(model, example), dict(model.named_parameters()))
+
+
+def export(model: nn.Module, path: str | Path, example: Any) -> Written:
+    """Write `model`, in eval mode, as a file that runs without its code: ONNX (PATH.onnx) or a program of torch.export (PATH.pt2).
+
+    example: one input batch (n, ...) with n >= 2.  What was written is run beside the model on random inputs: `Written.difference`.
+    Raises BenchError where a package is missing (pip install 'benchbase[onnx]'), the network cannot be exported, or an output differs by
+    more than 1e-4 of the largest one: then there is no file.
+    """
+    from benchbase.nets.export import export as written
+
+    kinds = {".onnx": "onnx", ".pt2": "torch-export"}
+    if (suffix := Path(path).suffix) not in kinds:
+        raise BenchError(f"{path}: which format is that?", f"name the file {' or '.join(f'NAME{known}' for known in kinds)}")
+    return written(model, example, path, kinds[suffix])
 
 
 def prune(model: nn.Module, method: str | Method | type[Method], budget: float | str | Mapping[str, Any] | Budget,

@@ -55,7 +55,7 @@ def test_doctests():
 def test_the_public_names():
     wanted = {"hookimpl", "Method", "Callback", "Selection", "Architecture", "Budget", "Dataset", "Protocol", "Metric", "ChannelSelect",
               "BenchError", "Recipe",
-              "Cost", "build_model", "build", "trace", "count", "load_records", "prune", "__version__"}
+              "Cost", "build_model", "build", "trace", "count", "export", "load_records", "prune", "__version__"}
     assert set(benchbase.__all__) == wanted and wanted <= set(dir(benchbase)) and all(getattr(benchbase, name) for name in wanted)
     with pytest.raises(AttributeError, match="no attribute 'prun'"):
         benchbase.prun
@@ -187,6 +187,13 @@ def test_ones_own_method_in_a_cell_of_a_notebook(mine):
 
     pruned = benchbase.prune(mine, First, 0.5, example=torch.zeros(2, 1, 8, 8))
     torch.testing.assert_close(pruned.model.one.weight, mine.one.weight[:4])
+
+
+def test_export_by_the_file_s_name(mine, tmp_path):
+    written = benchbase.export(mine, tmp_path / "net.pt2", torch.zeros(2, 1, 8, 8))
+    assert written.path.is_file() and written.difference < 1e-6 and mine.training
+    with pytest.raises(BenchError, match="which format"):
+        benchbase.export(mine, tmp_path / "net.pth", torch.zeros(2, 1, 8, 8))
 
 
 def test_groups_may_be_keys(mine):

@@ -13,6 +13,7 @@ VERBS = {
     "run": "Prune, train by every protocol, measure, record.",
     "plan": "Say what `bench run` would do: stages, sharing, time and disk.",
     "prune": "Prune one trained network and write it into a folder.",
+    "export": "Write a pruned network as ONNX, for torch.export, or as safetensors.",
     "list": "List methods, models, data sets and everything else there is.",
     "show": "Show one of them: parameters, paper, reported numbers.",
     "patterns": "Average where pruned networks keep their channels, as a budget for others.",

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,24 @@ def write_folder(pruned: Pruned, folder: str | Path) -> Path:
 
     Raises BenchError where the place cannot be written, or holds something already.
     """
-    folder = Path(folder)
+    with whole_folder(Path(folder)) as aside:
+        fill_folder(pruned, aside)
+    return Path(folder)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new empty folder to fill, which gets the name `folder` when the block ends well, and goes away when it does not.
+
+    Raises BenchError where the place cannot be written, or holds something already.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and is not empty", "give another folder, or remove it first")
     aside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        fill_folder(pruned, aside)
+        yield aside
         for path in (*aside.iterdir(), aside):
             _sync(path)
         aside.chmod(0o755)
@@ -65,7 +76,22 @@ def write_folder(pruned: Pruned, folder: str | Path) -> Path:
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
-    return folder
+
+
+def fill_network(architecture: Architecture, weights: Mapping[str, Tensor], folder: Path, masks: Mapping[str, Tensor] | None = None) -> str:
+    """Write what a network is into an existing folder, without what chose it. Returns the digest of the weights."""
+    _write_json(folder / ARCHITECTURE, architecture.to_json())
+    if masks:
+        save_tensors(masks, folder / MASKS)
+    return save_tensors(weights, folder / WEIGHTS)
+
+
+def read_network(folder: str | Path, model: Callable[[], nn.Module] | None = None,
+                 open_model: Callable[[Architecture], nn.Module] | None = None) -> tuple[nn.Module, Architecture]:
+    """The network of a folder, in eval mode, and its architecture: what `fill_folder` or `fill_network` wrote. BenchError as of `read_folder`."""
+    folder = Path(folder)
+    architecture = architecture_of(read_json(folder / ARCHITECTURE))
+    return load_file_(shell(architecture, model, open_model), inside(folder / WEIGHTS, folder)).eval(), architecture
 
 
 def read_folder(folder: str | Path, model: Callable[[], nn.Module] | None = None,

@@ -5,7 +5,7 @@ import errno
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ class Do:
     stage begins to run, and whenever it has come further.
     rerun: "" (keep everything), "failed" (stages that failed before this sweep are tried again) or "all" (stages that this sweep has
     not run itself run again).  sweep: what this sweep is called in the stages that it runs, the same in all its processes: a stage
-    that several cells share is rerun once.  limits: of a stage, in a process of its own.
+    that several cells share is rerun once.  limits: of a stage, in a process of its own.  known: failures of this sweep by key, also those
+    that the store does not keep.
     """
 
     store: Store
@@ -93,6 +94,7 @@ class Do:
     rerun: str = ""
     sweep: str = ""
     limits: Limits = Limits()
+    known: dict[str, BenchError] = field(default_factory=dict)
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Done:
         key = key_of(stage, inputs)
@@ -115,6 +117,8 @@ class Do:
 
     def failure(self, key: str) -> BenchError | None:
         """How the stage of this key failed before, unless it is to be tried again."""
+        if key in self.known:
+            return self.known[key]
         known = self.store.failure(key)
         if known is None or (self.rerun and known.get("sweep") != self.sweep):
             return None

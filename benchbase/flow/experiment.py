@@ -140,7 +140,8 @@ def prepared(cell: Cell, machine: Any, do: Callable[..., Any]) -> Ready:
     dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
     callback = asked(cell, lambda: cell.method.training(target.budget))
     plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
-    trials = tried(cell, target.budget, callback, plain, dense, do)
+    waits = other.pruned if other and not isinstance(other.pruned, Done) else None
+    trials = tried(cell, target.budget, callback, plain, dense, do, waits)
     best = nearest(trials, cell, target.budget)
     own, pruned = best.own, best.pruned
     measured = do(stages.measure, f"base of {work.label} seed {seed}", architecture=work.dense, weights=plain, **run)

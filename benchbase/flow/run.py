@@ -15,11 +15,13 @@ from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Event, Running, as_failure
 from benchbase.flow.executors import Processes
 from benchbase.flow.experiment import Failed, experiment
+from benchbase.flow.frontier import Frontier, Room, staged
 from benchbase.flow.limits import Limits
 from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
 from benchbase.flow.relay import Sender, relay
 from benchbase.flow.rows import failure_of, key_in, record_of
 from benchbase.flow.settings import Settings
+from benchbase.flow.single import Ran, Step, run_step
 from benchbase.flow.store import Store
 from benchbase.flow.tools import Tools
 from benchbase.plugin.manager import Plugins, load_plugins
@@ -157,6 +159,8 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
         if getattr(executor, "in_process", False):
             raise BenchError(f"the executor {executor.name} runs stages in this process, where they cannot be limited",
                              "leave --stage-timeout and --stage-memory out, or use --executor processes")
+    if settings.address and not hasattr(executor, "pool"):
+        raise BenchError(f"the executor {executor.name} has no cluster", "leave --address out, or use --executor ray")
 
     def tell(item: Event | Running) -> None:
         if isinstance(item, Running):
@@ -182,6 +186,9 @@ def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell
     shared = who_shares(bench, planner)
     if all(entry.cached for entry in planner.entries.values()):  # nothing is worth starting workers for
         executor = bench.do.tools.plugins.executor("serial")
+    if hasattr(executor, "pool"):
+        yield from _staged(bench, executor, suite, settings, shared, tell)
+        return
     here, live = getattr(executor, "in_process", False), isinstance(executor, Processes)
     with relay(tell) if live else nullcontext() as send:
         make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep, send)
@@ -192,6 +199,18 @@ def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell
             for event in () if here or live else report.events:
                 tell(event)
             yield report
+
+
+def _staged(bench: Bench, executor: Any, suite: Suite, settings: Settings, shared: Shared,
+            tell: Callable[[Event | Running], None]) -> Iterator[CellReport]:
+    """Run the cells stage by stage in an executor's pool; each is gone through here once all of its stages are there."""
+    folders = {name: getattr(settings, name).expanduser().absolute() for name in ("store", "data", "leaderboard")}
+    room = Room(settings.threads, int(bench.machine.device != "cpu"), settings.limits.memory, settings.address, settings.jobs)
+    frontier = Frontier(bench.cells, bench.machine, bench.do)
+    with executor.pool(partial(_open_steps, suite, replace(settings, **folders), bench.do.sweep), room, tell) as pool:
+        for number in staged(frontier, pool, tell):
+            report = bench(number, shared)
+            yield replace(report, events=tuple(frontier.ran.pop(event.key, event) for event in report.events))
 
 
 def who_shares(bench: Bench, planner: Planner) -> Shared:
@@ -212,3 +231,8 @@ def _here(bench: Bench, shared: Shared) -> Callable[[int], CellReport]:
 def _open_worker(suite: Suite, settings: Settings, shared: Shared, sweep: str, send: Sender | None) -> Callable[[int], CellReport]:
     tell = send or (lambda item: None)
     return partial(open_suite(suite, settings, observe=tell, watch=tell, sweep=sweep), shared=shared)
+
+
+def _open_steps(suite: Suite, settings: Settings, sweep: str, tell: Watch) -> Callable[[Step], Ran]:
+    bench = open_suite(suite, settings, watch=tell, sweep=sweep)
+    return lambda step: run_step(step, bench.cells[step.cell], bench.machine, bench.do)

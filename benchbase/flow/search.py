@@ -32,15 +32,17 @@ class Trial:
         return self.pruned.info["report"] if self.pruned else None
 
 
-def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any]) -> list[Trial]:
+def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any],
+          waits: Any = None) -> list[Trial]:
     """Train and prune with what the method does to training, and again while its search goes on; on the plain base where it does nothing.
 
-    callback: the first.  dense: inputs of the stage that trained the plain base. In a plan the trials that the search may take stand
+    callback: the first.  dense: inputs of the stage that trained the plain base.  waits: the stage that a plan must wait for to know the
+    budget, None once it is known; it only enters plans' keys. In a plan the trials that the search may take stand
     for those that it will take.
     """
     trials: list[Trial] = []
     while True:
-        trials.append(trial(cell, budget, callback, plain, dense, do))
+        trials.append(trial(cell, budget, callback, plain, dense, do, waits))
         if callback is None or len(trials) >= cell.method.trials:
             return trials
         if isinstance(trials[-1].pruned or trials[-1].why, (Done, BenchError)):
@@ -51,12 +53,12 @@ def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[
             return [*trials, *foreseen(cell, budget, trials[-1], len(trials), do)]
 
 
-def trial(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any]) -> Trial:
+def trial(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[str, Any], do: Callable[..., Any], waits: Any = None) -> Trial:
     """One base and the choice made on it. A search takes nothing to prune as an answer; a method that does not search has failed."""
-    inputs = dense if callback is None else {**dense, "callback": identified(callback)}
+    inputs = dense if callback is None else {**dense, "callback": identified(callback), "after": waits}
     own = base(cell, callback, plain, inputs, do)
     try:
-        return Trial(callback, inputs, own, chosen(cell, budget, own, inputs, do))
+        return Trial(callback, inputs, own, chosen(cell, budget, own, inputs, do, waits))
     except BenchError as error:
         if error.kind != "not_applicable" or callback is None or cell.method.trials == 1:
             raise
@@ -81,14 +83,14 @@ def foreseen(cell: Cell, budget: Budget, last: Trial, count: int, do: Callable[.
     """Stand-ins for the trials that may follow `last`, the `count`-th: a plan says "at most"."""
     found = []
     for number in range(count, cell.method.trials):
-        inputs = {**last.inputs, "callback": ("trial", number, cell.method.name)}
-        own = do(stages.train, f"base of {cell.label}", after=last.pruned, **inputs)
+        inputs = {**last.inputs, "callback": ("trial", number, cell.method.name), "after": last.pruned}
+        own = do(stages.train, f"base of {cell.label}", **inputs)
         found.append(Trial(None, inputs, own, chosen(cell, budget, own, inputs, do, after=last.pruned)))
     return found
 
 
 def nearest(trials: Sequence[Trial], cell: Cell, budget: Budget) -> Trial:
-    """The trial that came nearest to the budget, of equals the first; the first as a stand-in in a plan.
+    """The trial that came nearest to the budget, of equals the first; a stand-in where a plan has not run them all.
 
     Raises BenchError, kind "not_applicable", where none had anything to prune.
     """
@@ -97,8 +99,8 @@ def nearest(trials: Sequence[Trial], cell: Cell, budget: Budget) -> Trial:
     some = [t for t in trials if t.why is None]
     if not some:
         raise trials[-1].why or BenchError("nothing was pruned", kind="not_applicable")
-    if not all(isinstance(t.pruned, Done) for t in some):
-        return some[0]
+    if waits := next((t.pruned for t in some if not isinstance(t.pruned, Done)), None):
+        return Trial(None, {**some[0].inputs, "after": waits}, waits, waits)
     return min(some, key=lambda t: budget.missed(t.pruned.info["report"]["achieved"], UNITS[cell.method.granularity]))
 
 

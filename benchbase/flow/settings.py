@@ -11,7 +11,7 @@ from benchbase.flow.limits import Limits
 @dataclass(frozen=True)
 class Settings:
     """Folders, device and scheduling. device: "auto", "cpu", "cuda" or "cuda:i".  jobs: worker processes.  rerun: "", "failed", "all".
-    limits: of a stage; with some, cells run in worker processes."""
+    limits: of a stage; with some, cells run in worker processes.  address: of an executor's cluster."""
 
     store: Path
     data: Path
@@ -23,6 +23,7 @@ class Settings:
     executor: str = ""
     rerun: str = ""
     limits: Limits = Limits()
+    address: str = ""
 
 
 def settings_of(store: str | None = None, data: str | None = None, leaderboard: str | None = None, **rest: object) -> Settings:

@@ -158,6 +158,10 @@ def bench_executors() -> list[Any]:
     make() gives, in the process that calls it, the function that runs one cell by its index. It pickles. An executor with `in_process`
     True calls it in the process that runs the sweep, which has the suite open already.
 
+    An executor for many machines has pool(make, room, tell) instead, a context manager: its value's give(step) takes a stage that can run,
+    ended() waits for some and returns (step, result) of each. make(tell) gives the function that runs a step; `room` says what a stage
+    takes (cpus, gpus, memory), and the cluster's address. A stage whose worker was lost may run again, or its result is a BenchError.
+
     >>> from benchbase import hookimpl
     >>> class Backwards:
     ...     '''One cell after another, the last one first.'''

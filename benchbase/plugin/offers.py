@@ -142,8 +142,8 @@ def _metric(value: Any) -> Entries:
 
 
 def _executor(value: Any) -> Entries:
-    if isinstance(value, type) or not callable(getattr(value, "run", None)):
-        raise TypeError(f"{_called(value)} is no object with a method run(make, count, jobs)")
+    if isinstance(value, type) or not any(callable(getattr(value, way, None)) for way in ("run", "pool")):
+        raise TypeError(f"{_called(value)} is no object with a method run(make, count, jobs) or pool(make, room, tell)")
     yield getattr(value, "name", ""), value, ""
 
 

@@ -25,6 +25,7 @@ VERBS = {
     "reproduce": "Run a record's cell again: PASS or DRIFT.",
     "submit": "Check records and commit them on a branch, for a pull request.",
     "store": "List, clean and check the store of finished stages.",
+    "completion": "Let the shell complete verbs, options and names.",
     "doctor": "Check versions, devices, plugins and folders; say how to mend what is wrong.",
 }
 

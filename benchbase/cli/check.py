@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import data_option, json_option, quiet_option, traceback_option
 from benchbase.cli.output import count, err, out, print_json, seconds_text
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("names", nargs=-1, metavar="[PLUGIN]...")
+@click.argument("names", nargs=-1, metavar="[PLUGIN]...", shell_complete=complete.plugins)
 @data_option
 @click.option("--download", is_flag=True, help="Let plugins use the network: data sets download what is missing. Otherwise it is off.")
 @json_option

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, count, out, print_json
 
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=complete.methods)
+@click.argument("b", metavar="B", shell_complete=complete.methods)
 @click.option("--fail-if", "conditions", multiple=True, metavar="METRIC:LIMIT",
               help="Exit with 1 where B is so much worse than A: top1:-0.5pp, loss:+5%, params:+0%, macs:+1%; top1.low and top1.high ask the ends "
                    "of the interval. Repeatable.")
-@click.option("--leaderboard", default="leaderboard", metavar="DIR", help="Where methods and budgets are looked up.  [default: ./leaderboard]")
-@click.option("--protocol", "protocols", multiple=True, metavar="NAME", help="Only these. Repeatable.  [default: all that both sides have]")
-@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only these. Repeatable.")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Only these. Repeatable.")
+@click.option("--leaderboard", default="leaderboard", metavar="DIR", shell_complete=complete.folders,
+              help="Where methods and budgets are looked up.  [default: ./leaderboard]")
+@click.option("--protocol", "protocols", multiple=True, metavar="NAME", shell_complete=complete.offered("protocols"),
+              help="Only these. Repeatable.  [default: all that both sides have]")
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME", shell_complete=complete.datasets, help="Only these. Repeatable.")
+@click.option("--model", "models", multiple=True, metavar="NAME", shell_complete=complete.models, help="Only these. Repeatable.")
 @json_option
 @traceback_option
 def command(a: str, b: str, conditions: tuple[str, ...], leaderboard: str, as_json: bool, **only: tuple[str, ...]) -> int:

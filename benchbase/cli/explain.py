@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, count, out, print_json
 from benchbase.plugin.opening import opened
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.option("--model", required=True, metavar="NAME", help="The model: vgg16, torchvision:resnet18, timm:NAME.")
-@click.option("--dataset", required=True, metavar="NAME", help="The data set, for the shape of its images and its classes.")
+@click.option("--model", required=True, metavar="NAME", shell_complete=complete.models, help="The model: vgg16, torchvision:resnet18, timm:NAME.")
+@click.option("--dataset", required=True, metavar="NAME", shell_complete=complete.datasets,
+              help="The data set, for the shape of its images and its classes.")
 @json_option
 @traceback_option
 def command(model: str, dataset: str, as_json: bool) -> None:

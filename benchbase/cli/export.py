@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.folders import check_writable
 from benchbase.cli.options import json_option, settings_from, store_option, traceback_option
 from benchbase.cli.output import bytes_text, out, print_json
@@ -21,11 +22,12 @@ FOLDER = "safetensors"
 
 
 @click.command("export")
-@click.argument("source", metavar="RECORD.json|FOLDER")
+@click.argument("source", metavar="RECORD.json|FOLDER", shell_complete=complete.files)
 @click.option("--format", "kind", type=click.Choice(["onnx", "torch-export", FOLDER]), default="onnx", show_default=True,
               help="onnx: any runtime. torch-export: torch alone, without the model's code (.pt2). safetensors: a folder with architecture.json, weights "
                    "and load.py, for Python.")
-@click.option("--out", "target", required=True, metavar="PATH", help="The file to write, which must not exist; the folder, for safetensors.")
+@click.option("--out", "target", required=True, metavar="PATH", shell_complete=complete.files,
+              help="The file to write, which must not exist; the folder, for safetensors.")
 @store_option
 @json_option
 @traceback_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import PIPE_WIDTH, out, print_json, print_rich
 from benchbase.cli.verify import changes, verify
@@ -39,7 +40,7 @@ command.add_command(changes)
 
 
 @command.command("build", short_help="Write the tables of all records.")
-@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
 @json_option
 @traceback_option
 def build(folder: str, as_json: bool) -> None:
@@ -63,14 +64,16 @@ def build(folder: str, as_json: bool) -> None:
 
 
 @command.command("show", short_help="Print or export the tables of all records, or a selection of them.")
-@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
-@click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; patterns like 'cifar*' too. Repeatable.")
-@click.option("--model", multiple=True, metavar="NAME", help="Only this model. Repeatable.")
-@click.option("-m", "--method", multiple=True, metavar="NAME", help="Only this method, by its name or as the table labels it. Repeatable.")
-@click.option("--budget", multiple=True, metavar="B", help="Only this budget, as the table labels it. Repeatable.")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
+@click.option("--dataset", multiple=True, metavar="NAME", shell_complete=complete.datasets,
+              help="Only this data set; patterns like 'cifar*' too. Repeatable.")
+@click.option("--model", multiple=True, metavar="NAME", shell_complete=complete.models, help="Only this model. Repeatable.")
+@click.option("-m", "--method", multiple=True, metavar="NAME", shell_complete=complete.methods,
+              help="Only this method, by its name or as the table labels it. Repeatable.")
+@click.option("--budget", multiple=True, metavar="B", shell_complete=complete.budgets, help="Only this budget, as the table labels it. Repeatable.")
 @click.option("--verdict", multiple=True, metavar="WORDS", help="Only rows that say so: 'undecided', 'weights*', 'no verdict'. Repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to write it.  [default: as FILE's name ends, else text]")
-@click.option("--out", "target", metavar="FILE", help="Write into this file instead of stdout.")
+@click.option("--out", "target", metavar="FILE", shell_complete=complete.files, help="Write into this file instead of stdout.")
 @json_option
 @traceback_option
 def show(folder: str, form: str | None, target: str | None, as_json: bool, **wanted: tuple[str, ...]) -> None:

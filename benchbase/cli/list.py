@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, out, print_json
 
@@ -15,7 +16,7 @@ KINDS = ("methods", "models", "datasets", "protocols", "metrics", "executors", "
 
 
 @click.command("list")
-@click.argument("kinds", nargs=-1, metavar="[KIND]...")
+@click.argument("kinds", nargs=-1, metavar="[KIND]...", shell_complete=complete.kinds)
 @json_option
 @traceback_option
 def command(kinds: tuple[str, ...], as_json: bool) -> None:

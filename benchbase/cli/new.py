@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import out, print_json
 
@@ -12,8 +13,10 @@ from benchbase.cli.output import out, print_json
 @click.command("new")
 @click.argument("kind", type=click.Choice(["method", "model", "dataset", "protocol"]))
 @click.argument("name")
-@click.option("--dir", "folder", default=".", show_default=True, metavar="DIR", help="Where the package's folder is made. Nothing is overwritten.")
-@click.option("--from", "source", default="", metavar="SOURCE", help="timm:NAME or torchvision:NAME for a model, ./mine.py for a method in a file.")
+@click.option("--dir", "folder", default=".", show_default=True, metavar="DIR", shell_complete=complete.folders,
+              help="Where the package's folder is made. Nothing is overwritten.")
+@click.option("--from", "source", default="", metavar="SOURCE", shell_complete=complete.files,
+              help="timm:NAME or torchvision:NAME for a model, ./mine.py for a method in a file.")
 @click.option("--benchbase", "home", default="", metavar="OWNER/NAME",
               help="Where benchbase lives on GitHub: the workflow then calls its reusable check as well. Otherwise that stands there as a comment.")
 @json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.errors import BenchError, unknown
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ def group(*options: Decorator) -> Decorator:
 traceback_option = click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error arose, for developers.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-store_option = click.option("--store", metavar="DIR", help="Folder of finished stages.  [default: $BENCH_STORE, else in the user's cache folder]")
-data_option = click.option("--data", metavar="DIR", help="Folder of downloaded data.  [default: $BENCH_DATA, else in the user's cache folder]")
-leaderboard_option = click.option("--leaderboard", metavar="DIR", help="Folder that records are written to.  [default: ./leaderboard]")
+store_option = click.option("--store", metavar="DIR", shell_complete=complete.folders,
+                            help="Folder of finished stages.  [default: $BENCH_STORE, else in the user's cache folder]")
+data_option = click.option("--data", metavar="DIR", shell_complete=complete.folders,
+                           help="Folder of downloaded data.  [default: $BENCH_DATA, else in the user's cache folder]")
+leaderboard_option = click.option("--leaderboard", metavar="DIR", shell_complete=complete.folders,
+                                  help="Folder that records are written to.  [default: ./leaderboard]")
 
 recipe_options = group(
     click.option("--epochs", type=int, metavar="N", help="Epochs of the base, and of Scratch-E.  [default: the data set's]"),
@@ -41,16 +45,16 @@ recipe_options = group(
     click.option("--set", "assignments", multiple=True, metavar="FIELD=VALUE",
                  help="A field of a recipe: recipe.lr=0.1, finetune.weight_decay=0, recipe.milestones=0.5/0.75. Repeatable."))
 suite_options = group(
-    click.option("-m", "--method", "methods", multiple=True, metavar="NAME[P=V,...]",
+    click.option("-m", "--method", "methods", multiple=True, metavar="NAME[P=V,...]", shell_complete=complete.methods,
                  help="A method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod. Repeatable."),
-    click.option("--model", "models", multiple=True, metavar="NAME",
+    click.option("--model", "models", multiple=True, metavar="NAME", shell_complete=complete.models,
                  help="A model: vgg16, torchvision:resnet18, timm:NAME. Repeatable.  [default: vgg-digits]"),
-    click.option("--dataset", "datasets", multiple=True, metavar="NAME",
+    click.option("--dataset", "datasets", multiple=True, metavar="NAME", shell_complete=complete.datasets,
                  help="A data set: cifar10, imagefolder:PATH[name=..,size=32]. Repeatable.  [default: digits]"),
-    click.option("--budget", "budgets", multiple=True, metavar="B",
+    click.option("--budget", "budgets", multiple=True, metavar="B", shell_complete=complete.budgets,
                  help="How much to remove: 0.5 (of the channels), macs=0.5, params=0.5, compression=8, a name (vgg16-a), a YAML file, "
                       "or as much of each layer as a method does (network-slimming@0.5). Repeatable.  [default: 0.5]"),
-    click.option("--protocol", "protocols", multiple=True, metavar="NAME",
+    click.option("--protocol", "protocols", multiple=True, metavar="NAME", shell_complete=complete.offered("protocols"),
                  help="What happens after pruning. Repeatable.  [default: one-shot, finetune, scratch-e, scratch-b]"),
     click.option("--controls", is_flag=True,
                  help="Each row's controls as well: the same widths with random channels and l1-norm's, uniform at the same cost, masks at random "
@@ -58,7 +62,9 @@ suite_options = group(
     click.option("--seeds", metavar="0-4", help="Seeds: 0-4, or 0,2,5.  [default: 0-2]"),
     recipe_options)
 machine_options = group(
-    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to compute. auto: a GPU if there is one."),
+    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]",
+                 shell_complete=complete.words("auto", "cpu", "cuda"),
+                 help="Where to compute. auto: a GPU if there is one."),
     click.option("--precision", type=click.Choice(["fp32", "bf16", "auto"]), default="auto", show_default=True,
                  help="bf16: mixed precision. auto: bf16 on a GPU that computes it, else fp32."),
     click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
@@ -66,7 +72,8 @@ machine_options = group(
 folder_options = group(store_option, data_option)
 run_options = group(
     suite_options, machine_options,
-    click.option("--executor", metavar="NAME", help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
+    click.option("--executor", metavar="NAME", shell_complete=complete.offered("executors"),
+                 help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
                  help="Cells at a time, each in a process of its own."),
     click.option("--stage-timeout", metavar="2h", help="A stage that takes longer than this (90s, 9m, 1h30m) has failed. Cells run in worker processes."),

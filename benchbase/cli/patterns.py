@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, count, out, print_json
 from benchbase.errors import BenchError
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
 
 
 @click.command("patterns")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-m", "--method", metavar="NAME", help="Of records: those of this method.")
-@click.option("--budget", metavar="B", help="Of records: those of this budget, as tables name it.")
-@click.option("--dataset", metavar="NAME", help="Of records: those on this data set.")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=complete.files)
+@click.option("-m", "--method", metavar="NAME", shell_complete=complete.methods, help="Of records: those of this method.")
+@click.option("--budget", metavar="B", shell_complete=complete.budgets, help="Of records: those of this budget, as tables name it.")
+@click.option("--dataset", metavar="NAME", shell_complete=complete.datasets, help="Of records: those on this data set.")
 @click.option("--per", type=click.Choice(["stage", "layer"]), default="stage", show_default=True,
               help="Average over the layers of one map size, or layer by layer.")
-@click.option("--model", metavar="NAME", help="The network to design.  [default: the one that was pruned]")
+@click.option("--model", metavar="NAME", shell_complete=complete.models, help="The network to design.  [default: the one that was pruned]")
 @click.option("--random", "seed", type=click.IntRange(min=0), metavar="SEED", help="A control: as many channels, spread at random.")
-@click.option("--out", "file", metavar="B.yaml", help="Write the design as a budget that --budget reads.")
-@click.option("--curves", metavar="FILE", help="Draw instead what networks reach from scratch over their parameters, a curve for each way to find "
+@click.option("--out", "file", metavar="B.yaml", shell_complete=complete.files, help="Write the design as a budget that --budget reads.")
+@click.option("--curves", metavar="FILE", shell_complete=complete.files,
+              help="Draw instead what networks reach from scratch over their parameters, a curve for each way to find "
               "widths: FILE.svg, .png or .html.")
-@click.option("--protocol", default="scratch-e", show_default=True, metavar="NAME", help="Of the records whose curves are drawn.")
+@click.option("--protocol", default="scratch-e", show_default=True, metavar="NAME", shell_complete=complete.offered("protocols"),
+              help="Of the records whose curves are drawn.")
 @json_option
 @traceback_option
 def command(sources: tuple[str, ...], per: str, model: str | None, seed: int | None, file: str | None, curves: str | None, protocol: str,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import run_options, settings_from, suite_from
 from benchbase.cli.output import bytes_text, columns, count, out, print_json, seconds_text
 
@@ -19,7 +20,7 @@ NAMES = {"train": "trainings", "prune": "prunings", "measure": "measurements"}
 
 
 @click.command("plan")
-@click.argument("suite", required=False, metavar="[SUITE.yaml]")
+@click.argument("suite", required=False, metavar="[SUITE.yaml]", shell_complete=complete.suites)
 @run_options
 @click.option("--time-limit", hidden=True)
 @click.option("--dry-run", is_flag=True, hidden=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.folders import check_writable
 from benchbase.cli.options import (
     assigned,
@@ -30,13 +31,17 @@ if TYPE_CHECKING:
 
 
 @click.command("prune")
-@click.option("-m", "--method", required=True, metavar="NAME[P=V,...]",
+@click.option("-m", "--method", required=True, metavar="NAME[P=V,...]", shell_complete=complete.methods,
               help="The method, its parameters in brackets, or one out of a file: ./mine.py:MyMethod.")
-@click.option("--model", required=True, metavar="NAME", help="The model.")
-@click.option("--dataset", required=True, metavar="NAME", help="The data set: shape and classes; its training images for methods that read them.")
-@click.option("--weights", metavar="W.safetensors", help="Trained weights of the model.  [default: as `bench run` has trained and stored them]")
-@click.option("--budget", required=True, metavar="B", help="How much to remove: 0.5, macs=0.5, params=0.5, compression=8, a name or a YAML file.")
-@click.option("--out", "folder", required=True, metavar="DIR", help="The folder to write; it must not exist, or be empty.")
+@click.option("--model", required=True, metavar="NAME", shell_complete=complete.models, help="The model.")
+@click.option("--dataset", required=True, metavar="NAME", shell_complete=complete.datasets,
+              help="The data set: shape and classes; its training images for methods that read them.")
+@click.option("--weights", metavar="W.safetensors", shell_complete=complete.files,
+              help="Trained weights of the model.  [default: as `bench run` has trained and stored them]")
+@click.option("--budget", required=True, metavar="B", shell_complete=complete.budgets,
+              help="How much to remove: 0.5, macs=0.5, params=0.5, compression=8, a name or a YAML file.")
+@click.option("--out", "folder", required=True, metavar="DIR", shell_complete=complete.folders,
+              help="The folder to write; it must not exist, or be empty.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N",
               help="Seed of the method, and of the stored base.")
 @recipe_options

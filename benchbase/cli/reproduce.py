@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.folders import check_writable
 from benchbase.cli.options import folder_options, json_option, quiet_option, settings_from, traceback_option
 from benchbase.cli.output import columns, out, print_json
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 
 @click.command("reproduce")
-@click.argument("record", metavar="RECORD.json")
-@click.option("--dataset", metavar="NAME", help="Where its images are, when the record's name does not say: 'imagefolder:PATH[size=32]'.")
-@click.option("-m", "--method", metavar="FILE.py:CLASS", help="The file of a method that is in no package.")
-@click.option("--leaderboard", metavar="DIR", help="Folder that the new record is written to.  [default: ./reproduction]")
+@click.argument("record", metavar="RECORD.json", shell_complete=complete.files)
+@click.option("--dataset", metavar="NAME", shell_complete=complete.datasets,
+              help="Where its images are, when the record's name does not say: 'imagefolder:PATH[size=32]'.")
+@click.option("-m", "--method", metavar="FILE.py:CLASS", shell_complete=complete.files, help="The file of a method that is in no package.")
+@click.option("--leaderboard", metavar="DIR", shell_complete=complete.folders,
+              help="Folder that the new record is written to.  [default: ./reproduction]")
 @click.option("--keep", is_flag=True, help="Put the new record beside the old one, as its reproduction <key>.<n>.json, and nowhere else.")
-@click.option("--device", metavar="auto|cpu|cuda[:i]", help="Where to compute.  [default: the record's, if there is one]")
+@click.option("--device", metavar="auto|cpu|cuda[:i]", shell_complete=complete.words("auto", "cpu", "cuda"),
+              help="Where to compute.  [default: the record's, if there is one]")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "auto"]), help="[default: the record's]")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of one stage.  [default: the record's]")
 @folder_options

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.folders import check_run_folders
 from benchbase.cli.guard import GOES_ON
 from benchbase.cli.options import run_options, settings_from, suite_from
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("suite", required=False, metavar="[SUITE.yaml]")
+@click.argument("suite", required=False, metavar="[SUITE.yaml]", shell_complete=complete.suites)
 @run_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, as `bench plan` does, and do nothing.")
 @click.option("--time-limit", metavar="9m", help="Stop after this time (90s, 9m, 1h30m) with exit code 130; the same command goes on from there.")

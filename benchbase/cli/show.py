@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.list import KINDS, entry, origin
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import columns, out, print_json
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.offered())
 @json_option
 @traceback_option
 def command(name: str, as_json: bool) -> None:

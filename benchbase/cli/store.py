@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, store_option, traceback_option
 from benchbase.cli.output import bytes_text, columns, count, out, print_json, seconds_text
 from benchbase.errors import BenchError
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 SHOWN = 30  # lines of `ls` without --all
 UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 dry_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-boards_option = click.option("--leaderboard", "boards", multiple=True, metavar="DIR", help="Records that say which results are in use. Repeatable.  "
+boards_option = click.option("--leaderboard", "boards", multiple=True, metavar="DIR", shell_complete=complete.folders,
+                             help="Records that say which results are in use. Repeatable.  "
                              "[default: ./leaderboard, where there is one]")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, traceback_option
 from benchbase.cli.output import count, out, print_json
 from benchbase.errors import BenchError
@@ -24,8 +25,8 @@ NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")  # what
 
 
 @click.command("submit")
-@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
-@click.option("--leaderboard", default="leaderboard", show_default=True, metavar="REPO/leaderboard",
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
+@click.option("--leaderboard", default="leaderboard", show_default=True, metavar="REPO/leaderboard", shell_complete=complete.folders,
               help="The leaderboard, in a clone of its repository.")
 @click.option("--base", default="HEAD", show_default=True, metavar="GITREF", help="The commit that the branch starts from.")
 @click.option("--dry-run", is_flag=True, help="Do all of it, print the table, and leave nothing behind. Outside a clone: check the records.")

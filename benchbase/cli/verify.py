@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.options import json_option, quiet_option, traceback_option
 from benchbase.cli.output import count, err, out, print_json
 
@@ -20,7 +21,7 @@ MOST = 200  # findings that are printed; --json has all
 
 
 @click.command("verify", short_help="Check every record, table and page, offline.")
-@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
 @click.option("--against", metavar="GITREF", help="A commit of the leaderboard's repository: what was on the board there must still be there.")
 @click.option("--recount", is_flag=True, help="Rebuild each distinct network and count its parameters and multiply-adds again. Takes longer.")
 @json_option
@@ -51,7 +52,7 @@ def verify(folder: str, against: str | None, recount: bool, as_json: bool, quiet
 
 
 @click.command("changes", short_help="Print what is new since a commit, as Markdown.")
-@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]")
+@click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
 @click.option("--against", metavar="GITREF", required=True, help="The commit of the leaderboard's repository that it is held against.")
 @traceback_option
 def changes(folder: str, against: str) -> None:

@@ -77,12 +77,13 @@ class Table:
 
 
 def tables(records: Iterable[Record], failures: Iterable[Failure] = (), repeats: Iterable[Record] = (),
-           defaults: Mapping[str, Mapping[str, Any]] | None = None, family: str = "table") -> list[Table]:
+           defaults: Mapping[str, Mapping[str, Any]] | None = None) -> list[Table]:
     """All tables, by data set, model and recipe.
 
     repeats: reproductions, which count for no seed; of records of one key all but the first that was started are some too. Records that
     another one of the same cell supersedes are left out.  defaults: method -> the defaults of its parameters, to leave out of labels what
-    is as it was; without them labels tell the parameters in which the rows of one method differ.  family: as in `ranks_of`.
+    is as it was; without them labels tell the parameters in which the rows of one method differ. Ranks are adjusted over the comparisons at one
+    operating point where all records of a table come from suites that say so, over all of the table else.
     """
     first, again = _once(records)
     failed = list({f.key: f for f in sorted(failures, key=lambda f: (f.key, f.started, f.kind, f.message, f.protocol))}.values())
@@ -91,12 +92,13 @@ def tables(records: Iterable[Record], failures: Iterable[Failure] = (), repeats:
     for name, items in (("records", first), ("failures", failed), ("repeats", sorted([*again, *repeats], key=_order))):
         for item in items:
             getattr(bags.setdefault(table_key(item), {}).setdefault(row_key(item), Bag()), name).append(item)
-    made = [_table(full, who, family) for rows in bags.values() if (full := [bag for bag in rows.values() if bag.records or bag.failures])]
+    made = [_table(full, who) for rows in bags.values() if (full := [bag for bag in rows.values() if bag.records or bag.failures])]
     return sorted(made, key=lambda t: _place(t.setting))
 
 
-def _table(bags: Sequence[Bag], who: Mapping[str, Who], family: str) -> Table:
+def _table(bags: Sequence[Bag], who: Mapping[str, Who]) -> Table:
     records = [r for bag in bags for r in bag.records]
+    family = "point" if {r.family for r in records} == {"point"} else "table"
     delta = delta_of(bags[0].first.dataset.name)
     base = base_of(records, delta)
     rows = []

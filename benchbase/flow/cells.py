@@ -22,7 +22,7 @@ from benchbase.values.digest import canonical
 from benchbase.values.protocol import Metric, Protocol
 from benchbase.values.recipe import Recipe, recipe_of
 from benchbase.values.record import scrub
-from benchbase.values.spec import Suite
+from benchbase.values.spec import FAMILIES, Suite
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def dense_on(dataset: Any, model: str) -> Architecture:
 @dataclass(frozen=True)
 class Cell:
     """One method at one budget on one model and data set with one seed, under its protocols.
-    like: the cell whose pruned network says what each layer keeps, where the budget is another method's."""
+    like: the cell whose pruned network says what each layer keeps, where the budget is another method's.  family: as the suite declares it."""
 
     method: Any
     work: Work
@@ -117,6 +117,7 @@ class Cell:
     offer: Any = None
     metrics: tuple[Metric, ...] = ()
     like: Cell | None = None
+    family: str = "table"
 
     @property
     def label(self) -> str:
@@ -129,7 +130,8 @@ def cells_of(suite: Suite, plugins: Plugins, tools: Any) -> list[Cell]:
     What several parts ask for stands once. Raises BenchError for the first name, parameter, budget or recipe that is wrong: before
     anything has run.
     """
-    return once(cell for part in controlled(suite, plugins).products for cell in product_of(part, plugins, tools))
+    made = once(cell for part in controlled(suite, plugins).products for cell in product_of(part, plugins, tools))
+    return made if suite.family == FAMILIES[0] else [replace(cell, family=suite.family) for cell in made]
 
 
 def once(cells: Iterable[Cell]) -> list[Cell]:

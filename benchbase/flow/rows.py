@@ -27,7 +27,7 @@ def record_of(cell: Cell, outcome: Outcome, machine: Any, shared: Mapping[str, I
     """
     key = key_in(cell, outcome.protocol)
     data = {"key": key, **asked(cell), "protocol": outcome.protocol.name, **network(outcome), **provenance(outcome),
-            "shared_with": sorted(shared.get(key, ())), "ledger": ledger(outcome), "precision": machine.precision, "threads": machine.threads,
+            "shared_with": sorted(shared.get(key, ())), "family": cell.family, "ledger": ledger(outcome), "precision": machine.precision, "threads": machine.threads,
             "started": now()}
     return records.write(records.record_of(data), leaderboard)
 

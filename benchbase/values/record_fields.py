@@ -207,7 +207,8 @@ class Record(_Cell):
     rescued: layers that the budget would have emptied, and that kept their best channel.  guessed: weights of a fresh start whose
     initialiser is not known, so that they were drawn from a dense network and rescaled.
     correct: one bit a test image (`pack_bits`).  unpruned: the plain base.  sparse_base: the method's own base, if it trains one.
-    shared_with: keys of records whose final training is the same.  supersedes: key of the record this one corrects.
+    shared_with: keys of records whose final training is the same.  family: the comparisons that the suite declared ranks to be adjusted over,
+    those of a table or those at one operating point.  supersedes: key of the record this one corrects.
     """
 
     protocol: Name
@@ -225,6 +226,7 @@ class Record(_Cell):
     sparse_base: NetMetrics | None = None
     digests: Digests
     shared_with: tuple[Digest, ...] = ()
+    family: Literal["table", "point"] = "table"
     ledger: Ledger
     precision: Name
     threads: Annotated[int, Field(ge=1, le=100_000)]

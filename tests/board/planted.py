@@ -90,7 +90,7 @@ def renamed(repeats: int, seeds: int = 5, images: int = 898, factors: Sequence[i
             for method, gain in (("random", 0.0), ("brand-new", 0.0), ("l1-norm", 0.02)):
                 right = (rng.random((seeds, images)) < np.clip(easy + skill + rng.normal(0, 0.004, (seeds, 1)) + gain, 0, 1)).mean(axis=1)
                 records += [copied(SEEDED["finetune"], "digits", method, seed, float(100 * right[seed]), factor=factor) for seed in range(seeds)]
-        (table,) = tables(records, family=family)
+        (table,) = tables(r.model_copy(update={"family": family}) for r in records)
         by = {(row.who.name, row.point): rank for row in table.rows for rank in row.ranks}
         won = {name: any(by[name, f].high < by[other, f].low for f in factors) for name, other in (("brand-new", "random"), ("random", "brand-new"))}
         better += won["brand-new"]

@@ -14,7 +14,7 @@ from benchbase.board.table import tables
 def ranked(records, family="table", protocol="finetune"):
     """Label of the method and budget -> (low, high, of)."""
     found = {}
-    for table in tables(records, family=family):
+    for table in tables(r.model_copy(update={"family": family}) for r in records):
         for row in table.rows:
             for rank in row.ranks:
                 if rank.protocol == protocol:
@@ -74,6 +74,12 @@ def test_the_family_that_is_declared_decides_what_is_adjusted_for():
     assert significant(tests, "point")[first] == 1 and significant(tests, "table")[first] == 0
     other = {**tests, (("weights", 2, "finetune"), 0, 1): (-1.0, 0.001), (("structured", 2, "scratch-b"), 0, 1): (-1.0, 0.001)}
     assert [significant(other, "table")[k] for k in list(other)[-2:]] == [-1, -1]
+
+
+def test_a_table_is_adjusted_as_its_suites_declare_and_over_all_of_it_where_they_differ():
+    records = [*at(2), *at(2, method="b"), *at(4), *at(4, method="b")]
+    point = [r.model_copy(update={"family": "point"}) for r in records]
+    assert [[t.family for t in tables(some)] for some in (records, point, [*point[1:], records[0]])] == [["table"], ["point"], ["table"]]
 
 
 def test_p_of_pairs_is_scipys_and_the_sign_tests_without_spread():

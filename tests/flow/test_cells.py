@@ -152,3 +152,9 @@ def test_an_edit_of_a_sibling_is_seen(tmp_path):
     for name, text in (("mine", "from ._a import x\n"), ("_a", "    from ._b import y\nfrom json import loads\n"), ("_b", "from ._a import x\n"), ("_c", "")):
         (tmp_path / f"{name}.py").write_text(text)
     assert [file.name for file in with_siblings(tmp_path / "mine.py")] == ["mine.py", "_a.py", "_b.py"]
+
+
+def test_the_family_that_a_suite_declares_is_that_of_its_cells(cells, tiny):
+    assert [c.family for c in cells(methods=("l1-norm", "random"), family="point")] == ["point", "point"]
+    assert {c.family for c in cells(family="point", parts=(tiny(), tiny(methods=("random",))))} == {"point"}
+    assert [c.family for c in cells()] == ["table"]

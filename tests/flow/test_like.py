@@ -59,10 +59,12 @@ def test_masked_controls_have_the_counts(settings, tiny):
 
 
 def test_a_control_drops_as_many_blocks(settings, tiny):
-    here, suite = settings(), tiny(methods=("random-blocks",), models=("resnet-digits",), budgets=("0.34", "random-blocks@0.34#7"), protocols=("one-shot",))
+    here, suite = settings(), tiny(methods=("random-blocks",), models=("resnet-digits",), budgets=("0.34", "random-blocks@0.34#7"), protocols=("one-shot",),
+                                   family="point")
     assert run_suite(suite, here, load_plugins()).exit_code == 0
-    dropped = [r.architecture.dropped for r in load_records(here.leaderboard)]
-    assert [len(gone) for gone in dropped] == [3, 3], "floor(6 x 0.66) = 3 of six blocks stay"
+    found = load_records(here.leaderboard)
+    assert [len(r.architecture.dropped) for r in found] == [3, 3], "floor(6 x 0.66) = 3 of six blocks stay"
+    assert [r.family for r in found] == ["point", "point"], "as the suite declares"
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 6, 7, 16, 49, 150])

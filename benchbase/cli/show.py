@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,27 +19,59 @@ if TYPE_CHECKING:
     from benchbase.plugin.manager import Offer, Plugins
 
 
-@click.command("show")
-@click.argument("name", shell_complete=complete.offered())
+@click.command("show", context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, required=False, type=click.UNPROCESSED, metavar="NAME", shell_complete=complete.offered())
+@click.option("--resolved", is_flag=True, help="Show what `bench run` would do with the arguments that follow, and where each setting comes from.")
 @json_option
 @traceback_option
-def command(name: str, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, words: tuple[str, ...], resolved: bool, as_json: bool) -> None:
     """Show a method, model, data set, protocol, metric, executor, suite or budget: where it comes from, its parameters with their
     defaults, its paper and the numbers reported there, and what its author says of it.
+
+    With --resolved, the arguments of `bench run` follow instead of NAME, and every setting is shown with its value and its source: a flag goes
+    before the environment (BENCH_STORE, BENCH_DATA, BENCH_PLUGINS), that before the suite's file, that before a data set's own recipe and
+    the defaults. Nothing is run.
 
     \b
     Examples:
       bench show thinet
       bench show imagefolder
       bench show vgg16-a --json
+      bench show --resolved smoke --epochs 3 --store results/
     """
     from benchbase.plugin.manager import load_plugins
 
-    found = find(name, load_plugins())
+    if resolved:
+        show_resolved(words, as_json)
+        return
+    found = find(one_name(ctx, words), load_plugins())
     if as_json:
         print_json([{"kind": offer.kind, **entry(offer), **details(offer), "text": about(offer)} for offer in found])
         return
     out("\n\n".join(map(text, found)))
+
+
+def one_name(ctx: click.Context, words: tuple[str, ...]) -> str:
+    """The one argument that there is without --resolved; click's errors for anything else."""
+    for word in words:
+        if word.startswith("-"):
+            raise click.NoSuchOption(word, ctx=ctx)
+    if len(words) != 1:
+        raise click.UsageError("Missing argument 'NAME'" if not words else f"Got unexpected extra argument ({words[1]})", ctx=ctx)
+    return words[0]
+
+
+def show_resolved(words: tuple[str, ...], as_json: bool) -> None:
+    """Print every setting of a run with its source."""
+    from benchbase.cli import resolved
+    from benchbase.plugin.manager import load_plugins
+
+    found = resolved.resolved(words, dict(os.environ), load_plugins())
+    if as_json:
+        print_json({title: [asdict(setting) for setting in settings] for title, settings in found.items()})
+    else:
+        out(resolved.text(found))
 
 
 def find(name: str, plugins: Plugins) -> list[Offer]:

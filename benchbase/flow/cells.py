@@ -184,11 +184,15 @@ def _like(budget: Budget, methods: Mapping[str | None, Any], work: Work, seed: i
     return Cell(methods[budget.like], work, budget.own, (), seed if budget.like_seed is None else budget.like_seed)
 
 
-def _work(model: str, dataset: Any, suite: Suite, tools: Any) -> Work:
+def recipes_of(suite: Suite, dataset: Any) -> tuple[Recipe, Recipe]:
+    """(the base's, fine-tuning's) on a data set: its own, with the fields that the suite names; batches of fine-tuning are as large as the base's."""
     base = recipe_of(dict(suite.recipe), dataset.recipe)
     tuned = recipe_of(dict(suite.finetune), dataset.finetune)
-    if "batch_size" not in suite.finetune:
-        tuned = replace(tuned, batch_size=base.batch_size)
+    return base, tuned if "batch_size" in suite.finetune else replace(tuned, batch_size=base.batch_size)
+
+
+def _work(model: str, dataset: Any, suite: Suite, tools: Any) -> Work:
+    base, tuned = recipes_of(suite, dataset)
     loaded = tools.data(dataset)
     _no_path(f"data set {dataset.name}", "name", dataset.name)
     return Work(model, DataRef(dataset, loaded.fingerprint), base, tuned, loaded.count("train"), tools.code(dense_on(dataset, model)))

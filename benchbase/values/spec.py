@@ -108,6 +108,13 @@ def read_suite(path: Path, _seen: tuple[Path, ...] = ()) -> Suite:
     return suite_of(_read(path, _seen), name=path.stem)
 
 
+def keys_in(path: Path) -> tuple[frozenset[str], ...]:
+    """Of each product of the suite in a file, the keys that the file or one that it extends names; of recipes "recipe.lr" and the like."""
+    data = _read(path, ())
+    parts = [_over({k: v for k, v in data.items() if k != "parts"}, part) for part in data["parts"]] if data.get("parts") else [data]
+    return tuple(frozenset({*part, *(f"{table}.{name}" for table in ("recipe", "finetune") for name in part.get(table) or ())}) for part in parts)
+
+
 def read_yaml(path: Path) -> Any:
     """The plain data in a YAML file: bounded in size and depth, no tags. Raises BenchError naming the file and the line."""
     import yaml

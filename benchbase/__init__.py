@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchbase.api import build, build_model, count, export, prune, trace
+    from benchbase.api import build, build_model, count, export, prune, run_protocols, trace
+    from benchbase.board.notebook import tables
     from benchbase.errors import BenchError
     from benchbase.nets.gather import ChannelSelect
     from benchbase.nets.method import Callback, Method
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOME = {
-    "api": ("build", "build_model", "count", "export", "prune", "trace"), "errors": ("BenchError",), "nets.gather": ("ChannelSelect",),
+    "api": ("build", "build_model", "count", "export", "prune", "run_protocols", "trace"), "board.notebook": ("tables",),
+    "errors": ("BenchError",), "nets.gather": ("ChannelSelect",),
     "nets.method": ("Callback", "Method"), "plugin.hookspecs": ("hookimpl",), "training.dataset": ("Dataset",),
     "values.architecture": ("Architecture",), "values.budget": ("Budget",), "values.cost": ("Cost",),
     "values.protocol": ("Metric", "Protocol"), "values.recipe": ("Recipe",), "values.record": ("load_records",),
@@ -34,7 +36,8 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = ["Architecture", "BenchError", "Budget", "Callback", "ChannelSelect", "Cost", "Dataset", "Method", "Metric", "Protocol", "Recipe",
-           "Selection", "__version__", "build", "build_model", "count", "export", "hookimpl", "load_records", "prune", "trace"]
+           "Selection", "__version__", "build", "build_model", "count", "export", "hookimpl", "load_records", "prune",
+           "run_protocols", "tables", "trace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from benchbase.plugin.manager import load_plugins
 from benchbase.plugin.opening import opened
 from benchbase.training.dataset import Dataset
 from benchbase.values.architecture import Architecture, architecture_of
+from benchbase.values.recipe import Recipe, recipe_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from benchbase.nets.prune import Pruned
     from benchbase.values.budget import Budget
     from benchbase.values.cost import Cost
+    from benchbase.values.results import Results
 
 
 def build_model(name: str, num_classes: int | None = None, in_channels: int | None = None, dataset: str | Dataset | None = None) -> nn.Module:
@@ -115,6 +117,38 @@ def prune(model: nn.Module, method: str | Method | type[Method], budget: float |
     chosen = plugins.method(method).value if isinstance(method, str) else method
     asked = plugins.dataset(data).value if isinstance(data, str) else data
     return pruned(model, chosen, plugins.budget(budget), _batches(asked, seed) if isinstance(asked, Dataset) else asked, example, seed)
+
+
+def run_protocols(pruned: Pruned, dense: nn.Module, train: Iterable[Any], test: Iterable[Any],
+                  protocols: Sequence[str] = ("one-shot", "finetune", "scratch-e", "scratch-b"), recipe: Mapping[str, Any] | Recipe | None = None,
+                  finetune: Mapping[str, Any] | Recipe | None = None, model: Callable[[], nn.Module] | None = None, seeds: Iterable[int] = (0,),
+                  device: str = "auto", watch: Callable[[str, float], None] | None = None) -> Results:
+    """Train what pruning left by each protocol, on one's own loaders, and measure it beside the unpruned network. Shows itself in a notebook.
+
+    pruned: of `prune`.  dense: the trained network that it was pruned from; neither is changed.  train, test: DataLoaders, or lists, of
+    (images, labels), normalised and augmented as they come.  protocols: by name.  recipe: how the dense network was trained, which the
+    scratch protocols take: fields that differ from a data set's usual recipe, {"epochs": 30, "lr": 0.05}, or a whole one.  finetune: the
+    same of fine-tuning; batch sizes are the loaders'.  model: a function that makes the dense network, untrained; needed for fresh weights.
+    seeds: each protocol is run with each; the unpruned network stays the one given.  watch: told "finetune seed 0" and the part of it
+    that is behind.
+    Raises BenchError, before anything is trained, for an unknown or unfit protocol, a wrong recipe, and batches of another form.
+    """
+    import torch
+
+    from benchbase.flow.by_hand import Hand
+    from benchbase.flow.by_hand import run_protocols as run
+    from benchbase.training.loaders import Loaders
+    from benchbase.training.machine import machine_of
+
+    plugins, seeds = load_plugins(), tuple(seeds)
+    chosen = [plugins.protocol(name) for name in protocols]
+    if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise BenchError(f"seeds={seeds!r} are no seeds", "give whole numbers from 0 on, like seeds=range(3)")
+    recipes = [said if isinstance(said, Recipe) else recipe_of(dict(said or {}), usual)
+               for said, usual in ((recipe, Dataset.recipe), (finetune, Dataset.finetune))]
+    machine = machine_of(device, threads=torch.get_num_threads())
+    loaders = Loaders(train, test, pruned.architecture.num_classes, machine.device)
+    return run(Hand(pruned, dense, loaders, *recipes, machine, model, watch or (lambda what, part: None)), chosen, seeds)
 
 
 def _opened(architecture: Architecture) -> nn.Module:

@@ -24,8 +24,8 @@ FOLDER = "safetensors"
 @click.command("export")
 @click.argument("source", metavar="RECORD.json|FOLDER", shell_complete=complete.files)
 @click.option("--format", "kind", type=click.Choice(["onnx", "torch-export", FOLDER]), default="onnx", show_default=True,
-              help="onnx: any runtime. torch-export: torch alone, without the model's code (.pt2). safetensors: a folder with architecture.json, weights "
-                   "and load.py, for Python.")
+              help="onnx: any runtime. torch-export: torch alone, without the model's code (.pt2). safetensors: a folder with architecture.json, "
+                   "weights and load.py, for Python.")
 @click.option("--out", "target", required=True, metavar="PATH", shell_complete=complete.files,
               help="The file to write, which must not exist; the folder, for safetensors.")
 @store_option
@@ -134,8 +134,9 @@ def text(found: Network, path: Path, written: Written | None, lines: str) -> str
     shape = " x ".join(map(str, found.architecture.shape))
     told = [f"{path}: {bytes_text(size(path))}, {found.architecture.model}, {found.architecture.num_classes} classes of {shape} images"]
     if written:
-        told += [f"takes {f'{written.batch} images' if written.batch else 'any number of images'} at once, normalised as in training",
-                 f"differs from the network by {written.difference:.1e} at most, where outputs reach {written.scale:.3g} ({written.relative:.1e} of it)"]
+        many = f"{written.batch} images" if written.batch else "any number of images"
+        told += [f"takes {many} at once, normalised as in training", f"differs from the network by {written.difference:.1e} at most, where "
+                 f"outputs reach {written.scale:.3g} ({written.relative:.1e} of it)"]
     return "\n".join([*told, "load it with", "", *(f"  {line}".rstrip() for line in lines.splitlines())])
 
 

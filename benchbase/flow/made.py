@@ -35,7 +35,8 @@ def network_of(record: Record, store: Store, tools: Tools) -> tuple[Any, Archite
     final = _found(store, record.digests.final)
     model = tools.load(architecture, final.folder / WEIGHTS).eval()
     if digest_of(model.state_dict()) != record.digests.final:
-        raise BenchError(f"the weights in {final.folder} are not those that were written", "`bench store verify` sets them aside; then run the cell again")
+        raise BenchError(f"the weights in {final.folder} are not those that were written",
+                         "`bench store verify` sets them aside; then run the cell again")
     masks = _found(store, record.digests.pruned).folder / MASKS if architecture.masks else None
     return model, architecture, masks
 

@@ -149,8 +149,8 @@ def _compared(model: nn.Module, run: Runner, inputs: tuple[Any, ...], sizes: Seq
 
 def _noise(inputs: tuple[Any, ...], size: int, chance: torch.Generator) -> tuple[Tensor, ...]:
     """A batch like the example, of noise; what is no image stays."""
-    return tuple(torch.randn((size, *t.shape[1:]), generator=chance).to(t.dtype) if t.is_floating_point() else t[:1].repeat(size, *[1] * (t.dim() - 1))
-                 for t in inputs)
+    return tuple(torch.randn((size, *t.shape[1:]), generator=chance).to(t.dtype) if t.is_floating_point()
+                 else t[:1].repeat(size, *[1] * (t.dim() - 1)) for t in inputs)
 
 
 def _tensors(output: Any) -> list[Tensor]:

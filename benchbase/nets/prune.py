@@ -25,6 +25,7 @@ from benchbase.nets.verify import method_error, supervised, verified
 from benchbase.nets.weights import digest_of
 from benchbase.values.architecture import Architecture
 from benchbase.values.budget import Budget, budget_of
+from benchbase.values.results import html_table
 from benchbase.values.selection import Selection
 
 PROBES = 14  # selections tried to meet a share of multiply-adds with an automatic method
@@ -43,6 +44,12 @@ class Pruned:
     def masks(self) -> Mapping[str, Tensor]:
         """Parameter name -> bool tensor, True stays; empty unless single weights were pruned."""
         return self.selection.masks
+
+    def _repr_html_(self) -> str:
+        names = {"params": "parameters", "macs": "multiply-adds", "nonzero": "nonzero parameters"}
+        rows = [[told, *(f"{self.report[name][when]:,}" for when in ("dense", "pruned")),
+                 f"{100 * (1 - self.report[name]['pruned'] / max(self.report[name]['dense'], 1)):.1f} %"] for name, told in names.items()]
+        return html_table(("", "dense", "pruned", "removed"), rows, self.architecture.model)
 
 
 def prune(model: nn.Module, method: Method, budget: Any, data: Any = None, example: Any = None, seed: int = 0) -> Pruned:

@@ -22,8 +22,8 @@ def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("pruned")
     torch.manual_seed(0)
     write_weights(root / "w.safetensors", build_model("vgg-digits", 10).state_dict())
-    assert bench("prune", "-m", "l1-norm", "--model", "vgg-digits", "--dataset", "digits", "--budget", "0.5", "--weights", str(root / "w.safetensors"),
-                 "--out", str(root / "net"), "-q", "--device", "cpu").code == 0
+    assert bench("prune", "-m", "l1-norm", "--model", "vgg-digits", "--dataset", "digits", "--budget", "0.5",
+                 "--weights", str(root / "w.safetensors"), "--out", str(root / "net"), "-q", "--device", "cpu").code == 0
     return root / "net"
 
 

@@ -86,7 +86,8 @@ def test_a_network_that_takes_one_size_of_batch_is_exported_for_that_size(tmp_pa
 
 
 @pytest.mark.parametrize(("net", "example", "kind", "what"), [
-    (Noisy(), torch.zeros(2, 1, 6, 6), "torch-export", "other than the network"), (Branching(), torch.zeros(2, 1, 6, 6), "onnx", "exported to a graph"),
+    (Noisy(), torch.zeros(2, 1, 6, 6), "torch-export", "other than the network"),
+    (Branching(), torch.zeros(2, 1, 6, 6), "onnx", "exported to a graph"),
     (Small(), torch.zeros(2, 3, 6, 6), "onnx", "does not run on inputs of shape"), (Small(), torch.zeros(1, 1, 6, 6), "onnx", "no batch of two"),
     (Small(), torch.zeros(2, 1, 6, 6), "onyx", "did you mean 'onnx'")])
 def test_what_cannot_be_exported_leaves_no_file(tmp_path, net, example, kind, what):

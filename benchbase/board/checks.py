@@ -122,6 +122,20 @@ def measured(record: Record) -> Why:
         yield f"metrics.top5 is missing, with {record.architecture.num_classes} classes", RERUN
 
 
+def timed(record: Record) -> Why:
+    """A latency is measured in pairs, pruned and dense in turn, never derived (gate 9)."""
+    ratio, m, base = record.metrics.latency_ratio, record.metrics, record.unpruned
+    if ratio is None:
+        return
+    if record.protocol.startswith("unpruned"):
+        yield f"metrics.latency_ratio is {ratio:g} for a dense control, which has no pair", RERUN
+    derived = {"multiply-adds": (m.macs, base.macs), "nonzero multiply-adds": (m.macs_nonzero, base.macs_nonzero), "parameters": (m.params, base.params)}
+    for what, (left, whole) in derived.items():
+        if whole and abs(ratio - left / whole) < ROUNDED:
+            yield f"metrics.latency_ratio is the ratio of {what}: it was derived, not measured", "measure pruned and dense networks in turn, or leave it null"
+            return
+
+
 def trained(record: Record) -> Why:
     """The ledger is whole and fits the recipe: what was trained, for how long (gates 3, 4 and 10)."""
     spent, m = record.ledger, record.metrics
@@ -175,4 +189,4 @@ def origin(record: Record) -> Why:
         yield "the method comes from no package and no file", "publish the method as a package, and run the cell again"
 
 
-RECORD: tuple[Callable[[Record], Why], ...] = (contradictions, budget, kept, network, measured, trained, fresh, origin)
+RECORD: tuple[Callable[[Record], Why], ...] = (contradictions, budget, kept, network, measured, timed, trained, fresh, origin)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchbase.board.base import Base, base_of
+from benchbase.board.controls import lacking
 from benchbase.board.crossed import with_crossed
 from benchbase.board.curve import Curve, curves_of, point_of
 from benchbase.board.detail import detail_of
@@ -106,9 +107,10 @@ def _table(bags: Sequence[Bag], who: Mapping[str, Who]) -> Table:
         row = judged(bag, row_of(bag, who[method_key(bag.first.method)], label, _folder(bag.first)), delta, base)
         row = replace(row, detail=detail_of(bag), point=point_of(row), gaps=with_crossed(row.gaps, bag.records), tier=tier_of(bag))
         rows.append(((row.kind, budget_order(bag.first.budget, label), row.who.label), row))
+    flags = (*_flags(records), *lacking([row for _, row in rows], bags))
     marked, links = linked([row for _, row in sorted(rows, key=lambda pair: pair[0])])
     ranked = tuple(replace(row, ranks=ranks) for row, ranks in zip(marked, ranks_of(marked, family)))
-    return Table(_setting(bags, records), ranked, delta, base, links, spent_on(bags), _places(records), tuple(_flags(records)),
+    return Table(_setting(bags, records), ranked, delta, base, links, spent_on(bags), _places(records), flags,
                  curves_of(ranked), family)
 
 

@@ -61,17 +61,17 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
         from benchbase.flow.run import run_suite
 
         sweep = run_suite(asked, settings, plugins, seen.done, seen.running)
-    report(sweep, settings, plugins, as_json, asked.family)
+    report(sweep, settings, plugins, as_json)
     return sweep.exit_code
 
 
-def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool, family: str = "table") -> None:
-    """What came of a sweep: the tables of its records, what failed, where the records are, what was run. family: as in Suite."""
+def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) -> None:
+    """What came of a sweep: the tables of its records, what failed, where the records are, what was run."""
     from benchbase.board.table import tables
     from benchbase.values.record import Failure, Record, read
 
     made = tables([read(path, Record) for path in dict.fromkeys(sweep.records)], [read(path, Failure) for path in dict.fromkeys(sweep.lost)],
-                  defaults=defaults(plugins), family=family)
+                  defaults=defaults(plugins))
     if as_json:
         print_json(document(sweep, made))
     else:

@@ -1,7 +1,6 @@
 """The files of one version of a leaderboard: every one bounded, read and parsed, or named as what should not be there."""
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchbase.board.clean import unclean
 from benchbase.board.finding import Finding, Refused
 from benchbase.errors import BenchError
+from benchbase.values.bounded import json_of
 
 if TYPE_CHECKING:
     from benchbase.values.record import Failure, Record
@@ -107,11 +107,11 @@ def _bounded(path: Path) -> bytes:
 def _plain(raw: bytes) -> Any:
     """The plain data, in which no key stands twice: readers would disagree which of the two counts."""
     try:
-        return json.loads(raw, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise Refused("is not JSON" if not isinstance(error, RecursionError) else "is nested too deeply", REWRITE) from None
+        return json_of(raw, pairs=_once)
+    except Refused:
+        raise
+    except ValueError as error:
+        raise Refused("is nested too deeply" if "deeply" in str(error) else "is not JSON", REWRITE) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

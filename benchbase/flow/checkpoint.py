@@ -23,6 +23,7 @@ from benchbase.flow.course import Course
 from benchbase.flow.store import CHECKPOINT, sync
 from benchbase.nets.weights import digest_of, read_weights
 from benchbase.training.state import DAMAGED, State
+from benchbase.values.bounded import json_of
 
 # A checkpoint costs a copy of the weights, and writing it. Each is done when so many times its last cost have gone by: 2 % of a training.
 HOLD, WRITE = 400, 60
@@ -147,7 +148,7 @@ def write_checkpoint(folder: Path, state: State, facts: Mapping[str, Any]) -> No
 def read_checkpoint(folder: Path) -> tuple[State, dict[str, Any]] | None:
     """The state and the facts in `folder`, None where there are none. Raises BenchError, kind DAMAGED, where any byte of it is not as written."""
     try:
-        said = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+        said = json_of((folder / CHECKPOINT).read_bytes(), finite=False)
         body = said["body"]
         if said["digest"] != _digest(body):
             raise BenchError("its digest is not right", kind=DAMAGED)

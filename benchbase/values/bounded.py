@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,14 @@ def inside(path: Path, folder: Path) -> Path:
     return path
 
 
-def json_of(raw: bytes | str) -> Any:
-    """The plain data in JSON text: finite numbers, of a depth that one can follow. Raises ValueError for anything else."""
+def json_of(raw: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None, finite: bool = True) -> Any:
+    """The plain data in JSON text, of a depth that one can follow, numbers short and finite. Raises ValueError for anything else.
+
+    pairs: makes each table out of its keys and values.  finite: False where infinities and nan have a meaning, as in a callback's state.
+    """
     try:
-        data = json.loads(raw, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+        data = json.loads(raw, object_pairs_hook=pairs, parse_constant=_no_number if finite else float, parse_float=_finite if finite else float,
+                          parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if _deep(data):

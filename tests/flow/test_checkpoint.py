@@ -63,6 +63,14 @@ def test_any_other_byte_is_seen(tmp_path):
     assert seen > 100 and same(read_checkpoint(tmp_path)[0], state())
 
 
+@pytest.mark.parametrize("head", ["[" * 200_000, '{"body": ' * 200_000, '{"body": ' + "9" * 5_000 + "}", "[1]", "3", '{"digest": 1}', "\x00"])
+def test_what_was_never_a_checkpoint(tmp_path, head):
+    (tmp_path / "checkpoint.json").write_text(head)
+    with pytest.raises(BenchError) as error:
+        read_checkpoint(tmp_path)
+    assert error.value.kind == DAMAGED
+
+
 def test_a_writer_that_dies_at_any_moment_leaves_the_old_one_or_the_new_one(tmp_path, monkeypatch):
     """Its steps on the disk, each the last one in turn."""
     class Died(BaseException):

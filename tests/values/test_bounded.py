@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 
 import pytest
@@ -43,6 +44,15 @@ def test_json_that_is_fine():
 def test_json_that_is_not(text):
     with pytest.raises(ValueError):
         json_of(text)
+
+
+def test_json_with_numbers_that_are_not_finite_and_tables_of_ones_own():
+    found = json_of('{"best": -Infinity, "last": NaN, "next": 1e999, "n": 3}', finite=False)
+    assert found["best"] == -math.inf and math.isnan(found["last"]) and found["next"] == math.inf and found["n"] == 3
+    assert json_of('{"a": 1, "a": {"b": 2}}', pairs=tuple) == (("a", 1), ("a", (("b", 2),)))
+    for text in ("[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2), "[" * 10**6, "9" * 41, "{"):
+        with pytest.raises(ValueError):
+            json_of(text, finite=False)
 
 
 def test_files_are_bounded_plain_and_where_they_are(tmp_path):

@@ -115,6 +115,8 @@ def cli(ctx: click.Context) -> None:
       BENCH_STORE    folder of finished stages (default: in the user's cache folder)
       BENCH_DATA     folder of downloaded data (default: in the same place)
       BENCH_PLUGINS  load only these plugins, by their entry points' names, separated by commas
+      BENCH_CSV, BENCH_TENSORBOARD
+                     folders that the trackers of the benchmark write epochs and results to (default: none)
       NO_COLOR       no colours
     """
     if ctx.invoked_subcommand is None:

@@ -76,6 +76,8 @@ def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) ->
         print_json(document(sweep, made))
     else:
         tell(sweep, made, settings)
+    for broken in plugins.failed_observers:
+        err(f"warning: plugin {broken.plugin} ({broken.distribution}) could not follow the run: {broken.error}")
     if sweep.stopped:
         err(f"interrupted ({sweep.stopped}): {sweep.done} of {count(sweep.cells, 'cell')} done")
         err(GOES_ON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import errno
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,26 @@ class Stage:
 
 @dataclass(frozen=True)
 class Event:
-    """A stage has been looked up or run: what observers see."""
+    """A stage has been looked up or run: what observers see. numbers: of what it tells of itself, those that are plain numbers, by name."""
 
     kind: str
     key: str
     cached: bool
     seconds: float
     label: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch of a training has ended. epoch: its number, from 1 to epochs.  loss: mean of its steps' losses.  rate: the last learning rate."""
+
+    key: str
+    label: str
+    epoch: int
+    epochs: int
+    loss: float
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,11 @@ def key_of(stage: Stage, inputs: dict[str, Any]) -> str:
     return digest([stage.kind, stage.version, {k: identity(v) for k, v in inputs.items() if v is not None}])
 
 
+def numbers_in(info: Mapping[str, Any]) -> dict[str, float]:
+    """What of a stage's info is a plain number: accuracies, losses, counts. Few and short, so that an Event stays small."""
+    return {name: value for name, value in info.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+
+
 def needs(inputs: dict[str, Any]) -> list[str]:
     """The keys of the stages whose folders are among the inputs."""
     folders = [getattr(v, "folder", None) or getattr(getattr(v, "path", None), "parent", None) for v in inputs.values()]
@@ -80,7 +98,7 @@ class Do:
     """Returns what the store has, else runs the stage under its lock and stores it.
 
     tools: what stages need of the world (data, devices, models by name).  observe: called after every stage.  watch: called when a
-    stage begins to run, and whenever it has come further.
+    stage begins to run, and whenever it has come further; after every epoch of a training with its Epoch.
     rerun: "" (keep everything), "failed" (stages that failed before this sweep are tried again) or "all" (stages that this sweep has
     not run itself run again).  sweep: what this sweep is called in the stages that it runs, the same in all its processes: a stage
     that several cells share is rerun once.  limits: of a stage, in a process of its own.  known: failures of this sweep by key, also those
@@ -90,7 +108,7 @@ class Do:
     store: Store
     tools: Any
     observe: Callable[[Event], None] = lambda event: None
-    watch: Callable[[Running], None] = lambda running: None
+    watch: Callable[[Running | Epoch], None] = lambda running: None
     rerun: str = ""
     sweep: str = ""
     limits: Limits = Limits()
@@ -100,14 +118,14 @@ class Do:
         key = key_of(stage, inputs)
         done = self.find(key)
         if done is not None:
-            self.observe(Event(stage.kind, key, True, 0.0, label))
+            self.observe(Event(stage.kind, key, True, 0.0, label, numbers_in(done.info)))
             return done
         with self.store.lock(key):
             started = time.perf_counter()
             done = self.find(key)
             cached = done is not None
             done = done or self._run(stage, key, inputs, label)
-        self.observe(Event(stage.kind, key, cached, time.perf_counter() - started, label))
+        self.observe(Event(stage.kind, key, cached, time.perf_counter() - started, label, numbers_in(done.info)))
         return done
 
     def find(self, key: str) -> Done | None:
@@ -133,7 +151,7 @@ class Do:
         under_way = Running(stage.kind, key, label)
         self.watch(under_way)
         course = Course(lambda part: self.watch(replace(under_way, done=part)), lambda text: self.watch(replace(under_way, note=text)),
-                        self.store.checkpoint(key), key, self.sweep, self.rerun == "all")
+                        self.store.checkpoint(key), key, self.sweep, self.rerun == "all", lambda *told: self.watch(Epoch(key, label, *told)))
         try:
             with self.store.writing(key) as folder:
                 started = time.perf_counter()

@@ -189,7 +189,8 @@ def follow(protocol: Protocol, ready: Ready, run: dict[str, Any], do: Callable[.
                    masks=None if dense else mask_file(pruned), code=cell.work.code or None, since=since or None,
                    after=None if start else unknown_yet(protocol, ready), **run)
     measured = do(stages.measure, label, architecture=architecture, weights=final, **run)
-    again = do(stages.measure, label, architecture=architecture, weights=final, recalibrate=True, **run) if protocol.recalibrates else None
+    again = do(stages.measure, f"{label}, BN recomputed", architecture=architecture, weights=final, recalibrate=True, **run) \
+        if protocol.recalibrates else None
     metrics = gauged(ready, label, architecture, final, run, do)
     return Outcome(protocol, ready, architecture, recipe, final, measured, again, metrics, since, early)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
-from benchbase.flow.do import Do, Event, Running, as_failure
+from benchbase.flow.do import Do, Epoch, Event, Running, as_failure
 from benchbase.flow.executors import Processes
 from benchbase.flow.experiment import Failed, experiment
 from benchbase.flow.frontier import Frontier, Room, staged
@@ -162,15 +162,18 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     if settings.address and not hasattr(executor, "pool"):
         raise BenchError(f"the executor {executor.name} has no cluster", "leave --address out, or use --executor ray")
 
-    def tell(item: Event | Running) -> None:
+    def tell(item: Event | Running | Epoch) -> None:
         if isinstance(item, Running):
             watch(item)
+        elif isinstance(item, Epoch):
+            plugins.epoch_done(item)
         else:
             observe(item)
             plugins.stage_done(item)
 
     reports: list[CellReport] = []
     bench, stopped = open_suite(suite, settings, plugins, tell, tell), ""
+    plugins.sweep_begins(len(bench.cells))
     try:
         for report in _reports(bench, executor, suite, settings, tell):
             reports.append(report)

@@ -86,11 +86,14 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
         keeper.after_epoch(epoch, take)
         tools.course.tick((epoch + 1 - since) / len(span))
 
+    def told(epoch: int, loss: float, rate: float) -> None:
+        tools.course.epoch(epoch + 1, recipe.epochs, loss, rate)
+
     def trained(state: Any) -> tuple[Any, Any, Any]:
         model, guessed = begun(tools, architecture, seed, start, kept)
         net = callback and live(tools, architecture, model, steps, seed)
         return model, guessed, train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value,
-                                      masks=kept, checkpoints=Checkpoints(after, state), net=net, span=span)
+                                      masks=kept, checkpoints=Checkpoints(after, state, told), net=net, span=span)
 
     with keeper:
         try:

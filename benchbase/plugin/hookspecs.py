@@ -209,13 +209,43 @@ def bench_suites() -> list[Path]:
 
 @hookspec
 def bench_stage_done(event: Any) -> None:
-    """Called after every stage, run or found in the store: event.kind, event.label, event.cached, event.seconds, event.key.
+    """Called after every stage, run or found in the store: event.kind, event.label, event.cached, event.seconds, event.key, and
+    event.numbers: what of its result is a plain number, as top1, top5 and loss of kind "measure".
 
-    For progress displays and trackers; what it raises is reported and stops nothing.
+    For progress displays and trackers; what it raises is reported and stops nothing. Always in the process of the command.
 
     >>> from benchbase import hookimpl
     >>> seen = []
     >>> @hookimpl
     ... def bench_stage_done(event):
     ...     seen.append((event.kind, event.seconds))
+    """
+
+
+@hookspec
+def bench_epoch_done(event: Any) -> None:
+    """Called after every epoch that is trained: event.label and event.key of the training, event.epoch (from 1 to event.epochs), event.loss
+    (the mean of its steps' losses) and event.rate (the learning rate at its end).
+
+    It sees numbers, never the network: nothing that it does reaches a result or a key. Else as `bench_stage_done`.
+
+    >>> from benchbase import hookimpl
+    >>> curve = []
+    >>> @hookimpl
+    ... def bench_epoch_done(event):
+    ...     curve.append((event.epoch, event.loss))
+    """
+
+
+@hookspec
+def bench_sweep_begins(cells: int) -> None:
+    """Called once before a sweep of so many cells, for observers that must open something. A BenchError ends the command: it says that
+    what the user switched on cannot be done. Anything else that it raises is reported and stops nothing.
+
+    >>> import os
+    >>> from benchbase import BenchError, hookimpl
+    >>> @hookimpl
+    ... def bench_sweep_begins(cells):
+    ...     if "MY_LOG" in os.environ and not os.access(os.environ["MY_LOG"], os.W_OK):
+    ...         raise BenchError("MY_LOG is no file that can be written", "name another one, or unset MY_LOG")
     """

@@ -17,6 +17,7 @@ from benchbase.plugin.offers import KINDS, Offer, no_clash, offers_of
 from benchbase.values.budget import Budget
 from benchbase.values.protocol import Metric, Protocol
 
+OBSERVERS = ("bench_sweep_begins", "bench_epoch_done", "bench_stage_done")
 __all__ = ["Broken", "Found", "Offer", "Plugins", "load_plugins"]
 
 
@@ -154,6 +155,26 @@ class Plugins:
         """Tell every observer of a stage that has ended."""
         for _ in self._each("bench_stage_done", event=event):
             pass
+
+    def epoch_done(self, event: Any) -> None:
+        """Tell every observer of an epoch that has ended."""
+        for _ in self._each("bench_epoch_done", event=event):
+            pass
+
+    def sweep_begins(self, cells: int) -> None:
+        """Tell every observer that a sweep begins. A BenchError says that one cannot do what the user switched on, and ends the command."""
+        for plugin in self.loaded.having("bench_sweep_begins"):
+            try:
+                self.loaded.call(plugin, "bench_sweep_begins", cells=cells)
+            except BenchError:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- a hook may raise anything
+                self._fail(plugin, "bench_sweep_begins", error)
+
+    @property
+    def failed_observers(self) -> tuple[Broken, ...]:
+        """Observers that raised, each with its first error."""
+        return tuple(broken for (_, _, hook), broken in self.failed.items() if hook in OBSERVERS)
 
     def _gather(self, kind: str) -> tuple[Offer, ...]:
         if kind not in self.gathered:

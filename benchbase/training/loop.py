@@ -34,10 +34,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """on_epoch(epoch, take): called after each epoch (from 0); take() copies the State, to be written or not.  resume: go on from it."""
+    """on_epoch(epoch, take): called after each epoch (from 0); take() copies the State, to be written or not.  resume: go on from it.
+    on_loss(epoch, loss, rate): called before that, with the mean of the steps' losses and the last learning rate: for whoever watches."""
 
     on_epoch: Callable[[int, Callable[[], State]], None] | None = None
     resume: State | None = None
+    on_loss: Callable[[int, float, float], None] | None = None
 
 
 def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: Machine, callback: Any = None,
@@ -71,7 +73,10 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
             restore_(checkpoints.resume, model, run.optimiser, callbacks)
             first = checkpoints.resume.epoch
         for epoch in range(first, span.stop):
-            images += run.epoch_(epoch)
+            seen, loss = run.epoch_(epoch)
+            images += seen
+            if checkpoints.on_loss is not None:
+                checkpoints.on_loss(epoch, loss, run.optimiser.param_groups[0]["lr"])
             if checkpoints.on_epoch is not None:
                 checkpoints.on_epoch(epoch, lambda done=epoch + 1: state_of(done, model, run.optimiser, callbacks))
         callbacks.finish(model)
@@ -96,27 +101,28 @@ class Run:
     callbacks: Chain
     layout: torch.memory_format
 
-    def epoch_(self, epoch: int) -> int:
-        """One pass over the train split; how many images it had. The loss is looked at once, at the end: no step waits for it."""
+    def epoch_(self, epoch: int) -> tuple[int, float]:
+        """One pass over the train split: (images, mean of the steps' losses). The loss is looked at once, at the end: no step waits for it."""
         model, recipe, count = self.model.train(), self.recipe, self.data.count("train")
         torch.manual_seed(self.seeds.of("dropout", epoch))
         batches = self.data.batches("train", recipe.batch_size, self.seeds.of("order", epoch), augment=True,
                                     augment_seed=self.seeds.of("augmentation", epoch))
-        seen, total = 0, torch.zeros((), device=self.data.device)
+        seen, steps, total = 0, 0, torch.zeros((), device=self.data.device)
         for x, y in batches:
             rate = recipe.lr_at((epoch + seen / count) / recipe.epochs)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             total += self.step_(x.contiguous(memory_format=self.layout), y)
-            seen += len(y)
+            seen, steps = seen + len(y), steps + 1
         if seen != count:
             raise BenchError(f"data set {self.data.name} gave {seen} of its {count} training images",
                              "give every image once an epoch", kind="infra_error")
         self.callbacks.after_epoch(model, epoch)
-        if not (math.isfinite(total.item()) and finite(model)):
+        loss = total.item() / max(steps, 1)
+        if not (math.isfinite(loss) and finite(model)):
             raise BenchError(f"training diverged in epoch {epoch + 1} of {recipe.epochs}: the loss or a weight is not finite",
                              f"lower the learning rate ({recipe.lr:g}), or add warm-up", kind="diverged")
-        return seen
+        return seen, loss
 
     def step_(self, x: Tensor, y: Tensor) -> Tensor:
         """One step on a batch; its loss, detached."""

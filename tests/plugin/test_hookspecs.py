@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
+from benchbase.errors import BenchError
 from benchbase.plugin import hookspecs
 from benchbase.plugin.load import opened
 from benchbase.plugin.manager import Plugins
@@ -36,8 +37,10 @@ def offering(hook: str, function: object) -> Plugins:
 def test_the_hooks_are_those_of_the_contract():
     assert HOOKS == sorted(["bench_methods", "bench_models", "bench_datasets", "bench_protocols", "bench_metrics", "bench_budgets",
                             "bench_open_model",
-                            "bench_executors", "bench_commands", "bench_suites", "bench_stage_done"])
-    assert {hook for hook, _ in KINDS.values()} == set(HOOKS) - {"bench_open_model", "bench_commands", "bench_stage_done"}
+                            "bench_executors", "bench_commands", "bench_suites", "bench_stage_done",
+                            "bench_epoch_done", "bench_sweep_begins"])
+    assert {hook for hook, _ in KINDS.values()} == set(HOOKS) - {"bench_open_model", "bench_commands", "bench_stage_done", "bench_epoch_done",
+                                                                 "bench_sweep_begins"}
 
 
 @pytest.mark.parametrize(("kind", "name"),
@@ -67,3 +70,20 @@ def test_the_example_of_stage_done_is_told():
     plugins = offering("bench_stage_done", globs["bench_stage_done"])
     plugins.stage_done(SimpleNamespace(kind="train", seconds=2.5))
     assert globs["seen"] == [("train", 2.5)]
+
+
+def test_the_example_of_epoch_done_is_told():
+    globs = run("bench_epoch_done")
+    plugins = offering("bench_epoch_done", globs["bench_epoch_done"])
+    plugins.epoch_done(SimpleNamespace(epoch=3, loss=0.5))
+    assert globs["curve"] == [(3, 0.5)]
+
+
+def test_the_example_of_sweep_begins_ends_a_command(tmp_path, monkeypatch):
+    plugins = offering("bench_sweep_begins", run("bench_sweep_begins")["bench_sweep_begins"])
+    monkeypatch.delenv("MY_LOG", raising=False)
+    plugins.sweep_begins(3)
+    monkeypatch.setenv("MY_LOG", str(tmp_path / "none" / "log"))
+    with pytest.raises(BenchError, match="no file that can be written"):
+        plugins.sweep_begins(3)
+    assert plugins.broken == ()

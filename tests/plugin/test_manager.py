@@ -160,6 +160,11 @@ def test_commands_and_observers_that_are_wrong():
     observer.stage_done("one")
     observer.stage_done("two")
     assert calls == ["one", "two"] and [b.error for b in observer.broken] == ["ZeroDivisionError: division by zero"]
+    assert observer.failed_observers == observer.broken and raising.failed_observers == ()
+    opener = of(bench_sweep_begins=lambda cells: calls.append(cells) or 1 / 0, bench_epoch_done=lambda event: calls.append(event) or 1 / 0)
+    opener.sweep_begins(7)
+    opener.epoch_done("epoch")
+    assert calls[2:] == [7, "epoch"] and len(opener.failed_observers) == 2
 
 
 def test_hooks_are_called_once():

@@ -26,12 +26,12 @@ SEEDS = Seeds(1, "tiny")
 
 
 def by_hand(model, images, labels, mean, std, recipe, seed=1, name="tiny"):
-    """The training of `train_` written out with torch alone. The batch size divides the number of images."""
+    """The training of `train_` written out with torch alone; each epoch's mean loss. The batch size divides the number of images."""
     fast, spared = [p for p in model.parameters() if p.ndim > 1], [p for p in model.parameters() if p.ndim <= 1]
     decay = recipe.weight_decay if recipe.decay_norms else 0.0
     optimiser = torch.optim.SGD([{"params": fast}, {"params": spared, "weight_decay": decay}], lr=1, momentum=recipe.momentum,
                                 weight_decay=recipe.weight_decay, nesterov=recipe.nesterov)
-    steps, step = len(labels) // recipe.batch_size, 0
+    steps, step, losses = len(labels) // recipe.batch_size, 0, []
     mean, std = torch.tensor(mean).view(1, -1, 1, 1), torch.tensor(std).view(1, -1, 1, 1)
     model.train()
     for epoch in range(recipe.epochs):
@@ -43,9 +43,12 @@ def by_hand(model, images, labels, mean, std, recipe, seed=1, name="tiny"):
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_at(step / (steps * recipe.epochs))
             optimiser.zero_grad()
-            functional.cross_entropy(model(x), labels[index], label_smoothing=recipe.label_smoothing).backward()
+            loss = functional.cross_entropy(model(x), labels[index], label_smoothing=recipe.label_smoothing)
+            loss.backward()
             optimiser.step()
+            losses.append(loss.item())
             step += 1
+    return [sum(losses[i:i + steps]) / steps for i in range(0, len(losses), steps)]
 
 
 @pytest.mark.parametrize("recipe", [
@@ -56,10 +59,13 @@ def by_hand(model, images, labels, mean, std, recipe, seed=1, name="tiny"):
 def test_equals_a_training_written_out(Tiny, small, recipe):
     machine = Machine(memory_format="contiguous")  # dropout draws in memory order
     data = load(Tiny(train=128), Path())
-    one, two = small(), small()
-    train_(one, recipe, data, SEEDS, machine)
+    one, two, told = small(), small(), []
+    train_(one, recipe, data, SEEDS, machine, checkpoints=Checkpoints(on_loss=lambda *what: told.append(what)))
     images, labels = Tiny(train=128).load(Path(), "train")
-    by_hand(two, images, labels, data.mean, data.std, recipe)
+    losses = by_hand(two, images, labels, data.mean, data.std, recipe)
+    last = [recipe.lr_at((epoch + 0.75) / recipe.epochs) for epoch in range(recipe.epochs)]  # of four steps an epoch
+    assert [epoch for epoch, _, _ in told] == list(range(recipe.epochs)) and [rate for _, _, rate in told] == pytest.approx(last)
+    assert [loss for _, loss, _ in told] == pytest.approx(losses, rel=1e-4)
     for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
     assert (one[0].weight - small()[0].weight).abs().max() > 0.001

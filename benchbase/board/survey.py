@@ -107,7 +107,7 @@ def _bounded(path: Path) -> bytes:
 def _plain(raw: bytes) -> Any:
     """The plain data, in which no key stands twice: readers would disagree which of the two counts."""
     try:
-        return json_of(raw, pairs=_once)
+        return json_of(raw, pairs=_once, finite=False)  # a number that is none has a reason of its own
     except Refused:
         raise
     except ValueError as error:

@@ -59,7 +59,7 @@ def test_the_public_names():
               "tables", "__version__"}
     assert set(benchbase.__all__) == wanted and wanted <= set(dir(benchbase)) and all(getattr(benchbase, name) for name in wanted)
     with pytest.raises(AttributeError, match="no attribute 'prun'"):
-        benchbase.prun
+        benchbase.prun  # noqa: B018
     assert benchbase.Method is Method and benchbase.prune is api.prune
 
 

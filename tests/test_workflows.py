@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).with_name("board")))
-from many import fill, sound  # noqa: E402
+from many import fill, sound
 
-from benchbase.board.build import build  # noqa: E402
-from benchbase.board.verify import verify  # noqa: E402
+from benchbase.board.build import build
+from benchbase.board.verify import verify
 
 GITHUB = Path(__file__).parents[1] / ".github"
 SCRIPTS = GITHUB / "scripts"

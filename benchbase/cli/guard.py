@@ -46,7 +46,7 @@ def attempt(call: Callable[[], Any], show: bool = False, as_json: bool = False) 
         error, what, todo, code = wrong, wrong.what, wrong.todo or "see `bench --help`", USAGE if wrong.kind in ASKED_WRONG else FAILED
     except click.ClickException as wrong:
         error, (what, todo), code = wrong, _usage(wrong), USAGE
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001 -- the one place where a bug becomes two lines
         error, what, todo, code = bug, f"internal error: {type(bug).__name__}: {_line(str(bug))}".rstrip(": "), "--traceback shows where", FAILED
     if show:
         err("".join(traceback.format_exception(error)).rstrip())

@@ -59,7 +59,7 @@ class Subject:
                 with torch.no_grad():
                     self.make(size=size).eval()(noise(2, FORMS[0][1], size))
                 return size
-            except Exception as error:  # noqa: BLE001, PERF203 -- too small for its strides, in whatever words
+            except Exception as error:  # noqa: BLE001 -- too small for its strides, in whatever words
                 why = last_line(error)
         raise BenchError(f"it runs on none of the images of {', '.join(map(str, SIZES))} pixels: {why}", "take images (n, in_channels, height, width)")
 

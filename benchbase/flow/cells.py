@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def identified(value: Any) -> Identified:
     return Identified(value, (name, getattr(value, "version", 1), tuple(sorted(params_of(value).items())), source_digest(type(value))))
 
 
-@lru_cache(maxsize=None)  # once a process, so that a file edited during a sweep changes no key halfway
+@cache  # once a process, so that a file edited during a sweep changes no key halfway
 def source_digest(thing: Any) -> str:
     """sha256 of the source file of a class or function where it is edited in place, and of the siblings that it imports from (`from ._gram
     import choose`); "" for an installed package, whose version says it."""

@@ -1,12 +1,10 @@
 """Ways to run the cells of a sweep: one after another here, or in one-thread processes side by side."""
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchbase.errors import BenchError
 from benchbase.flow.workers import Worker, one_thread, waited
 from benchbase.plugin.hookspecs import hookimpl
 

@@ -135,7 +135,7 @@ def serve(make: Callable[[], Callable[[int], Any]], pipe: Any, words: Any) -> No
             except KeyboardInterrupt as stop:
                 pipe.send(("stopped", next((part for part in stop.args if not isinstance(part, str)), None)))
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- told to the one who waits
                 answer = "failed", error if isinstance(error, BenchError) else RuntimeError(f"{type(error).__name__}: {error}")
             pipe.send(answer)
     except KeyboardInterrupt:

@@ -133,7 +133,7 @@ def _reset_(module: nn.Module) -> bool:
         reset()
         if all(module._parameters[n] is p and p.shape == old.shape for n, (p, old) in before.items()):
             return True
-    except Exception:  # noqa: BLE001, S110 -- a size written into the module's code: the caller falls back
+    except Exception:  # noqa: BLE001 -- a size written into the module's code: the caller falls back
         pass
     with torch.no_grad():
         for name, (p, old) in before.items():

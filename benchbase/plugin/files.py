@@ -89,7 +89,7 @@ def _run(name: str, file: Path, text: bytes) -> None:
     sys.modules[name] = module
     try:
         exec(compile(text, module.__file__, "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's file may raise anything
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
         del sys.modules[name]
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == module.__file__]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None

@@ -74,7 +74,7 @@ def yaml_of(raw: bytes) -> Any:
     text = raw.decode("utf-8")  # a UnicodeDecodeError is a ValueError
     try:
         _bounded(yaml, yaml.parse(text, Loader=loader))
-        data = yaml.load(text, Loader=loader)  # noqa: S506 -- a safe loader: plain data only
+        data = yaml.load(text, Loader=loader)  # a safe loader: plain data only
     except (RecursionError, OverflowError):
         raise ValueError("nested too deeply, or a number is too large") from None
     _short(data)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "board"))
-from many import fill, many  # noqa: E402
+from many import fill, many
 
-from benchbase.board.build import build, load  # noqa: E402
-from benchbase.board.page.html import render  # noqa: E402
+from benchbase.board.build import build, load
+from benchbase.board.page.html import render
 
 SIZES = (2500, 5000, 10_000)
 SLACK = 1.6  # times what linear growth from the first size to the last would be

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "board"))
-from many import fill, many  # noqa: E402
+from many import fill, many
 
-from benchbase.board.build import build  # noqa: E402
-from benchbase.board.verify import verify  # noqa: E402
+from benchbase.board.build import build
+from benchbase.board.verify import verify
 
 SIZES = (2500, 5000, 10_000)
 SLACK = 1.6  # times what linear growth from the first size to the last would be

@@ -297,7 +297,8 @@ def readers(root: Path) -> dict[str, tuple[Reader, Path]]:
         "architecture": Reader("architecture.json", [shape, cut], architecture, 10),
         "selection": Reader("selection.json", [{"kept": {"0": [0, 1], "3": [5]}, "reads": {"3": [0, 2]}, "dropped": ["a"], "masks": None},
                                                {"kept": {}, "reads": {}, "dropped": [], "masks": "masks.safetensors"}], read_selection, 8),
-        "weights": Reader("w.safetensors", [weights, save({"m": torch.ones(3, dtype=torch.bool), "n": torch.tensor(2)})], lambda f: read_weights(f / "w.safetensors"), 10),
+        "weights": Reader("w.safetensors", [weights, save({"m": torch.ones(3, dtype=torch.bool), "n": torch.tensor(2)})],
+                          lambda f: read_weights(f / "w.safetensors"), 10),
         "image": Reader("x.png", example_images(), lambda folder: (decode(folder / "x.png", 0, folder), decode(folder / "x.png", 4, folder)), 8),
         "stage": Reader(f"ab/{'ab' * 32}/stage.json", [], stage, 6)}
     found = {}
@@ -384,11 +385,11 @@ def campaign(inputs: int, number: int, report: Callable[[dict[str, Any]], None],
 
                 def each(raw: bytes) -> None:
                     nonlocal slow, slowest
-                    seen = judge(reader, folder, raw, watch)  # noqa: B023
+                    seen = judge(reader, folder, raw, watch)
                     slow, slowest = slow + (seen.seconds > SLOW), max(slowest, seen.seconds)
-                    count[seen.outcome if seen.outcome in ("value", "refused") else "failed"] += 1  # noqa: B023
+                    count[seen.outcome if seen.outcome in ("value", "refused") else "failed"] += 1
                     if seen.outcome not in ("value", "refused"):
-                        last = f"{name}: {seen.outcome.strip().splitlines()[-1][:200]}"  # noqa: B023
+                        last = f"{name}: {seen.outcome.strip().splitlines()[-1][:200]}"
                         failures.setdefault(last, {"traceback": seen.outcome[-1500:], "input": base64.b64encode(raw[:4000]).decode()})
                 number += 1
                 examples(reader, 50 * reader.share, number, each)

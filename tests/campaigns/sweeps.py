@@ -89,7 +89,7 @@ class Sweep:
     """
 
     def __init__(self, arguments: list[str], log: Path) -> None:
-        self._said = tempfile.NamedTemporaryFile("r", prefix="bench-crash-", errors="replace")  # noqa: SIM115
+        self._said = tempfile.NamedTemporaryFile("r", prefix="bench-crash-", errors="replace")
         self._process = FORK.Process(target=bench, args=(arguments, log, self._said.name))
         self._process.start()
 

@@ -14,7 +14,7 @@ from benchbase.board.verify import verify
 from .conftest import bench, tree
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "board"))
-from many import fill, sound  # noqa: E402
+from many import fill, sound
 
 
 def git(*arguments: str, folder: str = "repo") -> str:

@@ -1,7 +1,6 @@
 """Planted faults, one a plugin: the check for it finds it, says what to change, and no other check finds anything."""
 from __future__ import annotations
 
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +27,8 @@ MODELS = {
     "pinned": {"prunable": "none of its channels"}, "by-hand": {"rebuilds": "2 of its weights"}, "no-docs": {"docs": "no docstring"}}
 OTHERS = {
     "one-split": {"splits-apart": "40 of 40 test images"}, "unseeded": {"repeatable": "opened twice"}, "narrow": {"tensors": "int32 labels"},
-    "empty-class": {"classes": "class 2 of 3"}, "shakes": {"augment": "torch's global generator", "repeatable": "opened twice"}, "recipeless": {"recipes": "its recipe is"},
+    "empty-class": {"classes": "class 2 of 3"}, "shakes": {"augment": "torch's global generator", "repeatable": "opened twice"},
+    "recipeless": {"recipes": "its recipe is"},
     "infinite": {"finite-number": "nan"}, "switches": {"untouched": "train mode"}, "erases": {"untouched": "changed the weights"},
     "wanders": {"repeatable": "and then"}, "divides": {"recipe": "ZeroDivisionError"}, "wordless": {"formula": "in words"}}
 ALL = [(file, name, said) for file, table in (("methods", METHODS), ("callbacks", CALLBACKS), ("models", MODELS), ("others", OTHERS))

@@ -90,7 +90,8 @@ def test_one_seeds_widths_for_all(settings, tiny):
 
 
 def test_channels_say_nothing_to_weights_nor_blocks_to_channels(settings, tiny):
-    suite = tiny(methods=("random", "layer-shuffled", "sss"), models=("resnet-digits",), budgets=("magnitude@0.5", "network-slimming@0.5", "sss@0.5"), protocols=("one-shot",))
+    suite = tiny(methods=("random", "layer-shuffled", "sss"), models=("resnet-digits",), budgets=("magnitude@0.5", "network-slimming@0.5", "sss@0.5"),
+                 protocols=("one-shot",))
     planned = plan_suite(suite, settings(), load_plugins())
     refused = {cell.partition(" synthetic")[0]: reason for cell, reason in planned.refused}
     assert {(r.split()[0], r.split()[1]) for r in refused} == {

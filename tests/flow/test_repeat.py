@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "board"))
-from many import renamed, sound  # noqa: E402
+from many import renamed, sound
 
-from benchbase.errors import BenchError  # noqa: E402
-from benchbase.flow.repeat import named, suite_for  # noqa: E402
-from benchbase.plugin.manager import load_plugins  # noqa: E402
-from benchbase.plugin.names import params_of  # noqa: E402
+from benchbase.errors import BenchError
+from benchbase.flow.repeat import named, suite_for
+from benchbase.plugin.manager import load_plugins
+from benchbase.plugin.names import params_of
 
 
 @pytest.mark.parametrize("text", ["thinet[images=64,refit=false]", "network-slimming", "random"])

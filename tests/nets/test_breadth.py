@@ -12,7 +12,8 @@ from benchbase.nets.trial import Bench
 # network -> verdict, most that may be left of the multiply-adds at half of every group
 QUICK = {"timm:test_vit": ("right", 0.75), "timm:test_convnext": ("right", 0.65), "timm:test_nfnet": ("right", 1.01),
          "timm:test_efficientnet": ("right", 0.40), "timm:lcnet_035": ("right", 0.40), "timm:fasternet_t0": ("right", 0.40),
-         "timm:inception_next_atto": ("right", 0.40), "timm:efficientvit_b0": ("right", 0.40), "torchvision:squeezenet1_0": ("right", 0.40), "torchvision:mnasnet1_0": ("right", 0.40),
+         "timm:inception_next_atto": ("right", 0.40), "timm:efficientvit_b0": ("right", 0.40), "torchvision:squeezenet1_0": ("right", 0.40),
+         "torchvision:mnasnet1_0": ("right", 0.40),
          "timm:tf_efficientnet_cc_b0_4e": ("refused", None)}
 
 

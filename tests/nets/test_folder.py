@@ -69,13 +69,14 @@ def test_places_that_do_not_do(pruned, tmp_path):
 
 @pytest.mark.parametrize(("name", "content"), [("architecture.json", "{"), ("selection.json", "{}"), ("selection.json", '{"kept": 3, "reads": {}}'),
                                               *[("selection.json", json.dumps({"kept": {"0": [0, 1]}, "reads": {}, "dropped": [],
-                                                                               "masks": None} | said)) for said in ({"kept": {"0": [1, 0]}}, {"kept": {"0": [0, 0]}}, {"kept": {"0": [-1, 0]}},
+                                                                               "masks": None} | said)) for said in ({"kept": {"0": [1, 0]}}, {"kept": {"0": [0, 0]}},
+      {"kept": {"0": [-1, 0]}},
                                                              {"kept": {"0": [0.0]}}, {"kept": {"0": [True]}}, {"kept": {"0": "01"}},
                                                              {"kept": {"0": [2**40]}}, {"reads": []}, {"dropped": "ab"}, {"dropped": ["a", "a"]},
                                                              {"masks": "../masks.safetensors"}, {"masks": True})],
                                               ("report.json", '{"a": NaN}'), ("report.json", '{"a": 1e999}'), ("report.json", "[" * 100_000),
                                               ("report.json", '{"a":' * 30 + "1" + "}" * 30), ("report.json", '{"a": ' + "9" * 5000 + "}"),
-                                             
+
                                               ("report.json", "[]"), ("weights.safetensors", "short"), ("architecture.json", '{"model": "net"}')])
 def test_broken_folders_are_named(pruned, tmp_path, name, content):
     folder = write_folder(pruned, tmp_path / "out")

@@ -97,7 +97,7 @@ def test_a_copy_shares_nothing_and_takes_what_torch_refuses():
     assert torch.equal(twin.cache["last"][0], model.conv.weight * 2)
     twin.conv.weight.data.zero_()
     assert float(model.conv.weight.detach().abs().sum()) > 0 and twin.cache["last"][0].grad_fn is None
-    model.file = open(__file__)  # noqa: SIM115
+    model.file = open(__file__)
     with pytest.raises(BenchError, match="cannot be copied"):
         private_copy(model)
     model.file.close()

@@ -23,7 +23,7 @@ class Thing:
     label: str = "plain"
     kind: Literal["soft", "hard", 3] = "soft"
     limit: int | None = None
-    older: Optional[float] = None  # noqa: UP007, UP045
+    older: Optional[float] = None  # noqa: UP045
     layers: tuple[int, ...] = ()
     either: int | str = 1
     path: str = field(default="", metadata={"identity": False})

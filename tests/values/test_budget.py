@@ -143,7 +143,8 @@ def test_near_misses_are_named():
         parse_budget("vgg61-a", {"vgg16-a": Budget(ratio=0.5)})
 
 
-@pytest.mark.parametrize("data", [{"ratio": 10**400}, {"ratios": {"a": 10**400}}, {"ratio": 0.5, "scope": {"a": 1}}, {"ratio": 0.5, "scope": [1]}, {}, {"ratio": 0.5, "macs": 0.5}, {"ratio": True}, {"ratios": [0.5]}, {"ratios": {"a": 1}}, {"widths": {"a": 0}},
+@pytest.mark.parametrize("data", [{"ratio": 10**400}, {"ratios": {"a": 10**400}}, {"ratio": 0.5, "scope": {"a": 1}}, {"ratio": 0.5, "scope": [1]}, {},
+                                  {"ratio": 0.5, "macs": 0.5}, {"ratio": True}, {"ratios": [0.5]}, {"ratios": {"a": 1}}, {"widths": {"a": 0}},
                                   {"widths": {"a": 1.5}}, {"widths": {"a": True}}, {"ratio": 0.5, "scope": "outer"}, {"ration": 0.5}, {"macs": "x"}])
 def test_bad_tables(data):
     with pytest.raises(BenchError) as error:

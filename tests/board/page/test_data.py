@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from factory import DENSE, failure, judged, record, sweep
+from factory import DENSE, failure, judged, sweep
 
 from benchbase.board.page.data import data_of, to_text
 from benchbase.board.table import tables

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from benchbase.errors import BenchError

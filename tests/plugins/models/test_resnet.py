@@ -34,7 +34,8 @@ def test_parameters_depth_and_names(name):
     assert weighted[:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"] and weighted[-1] == "fc"
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [("resnet20", 3, 32), ("resnet20", 1, 8), ("resnet_digits", 1, 8), ("resnet_digits", 3, 32), ("resnet_digits", 3, 7), ("resnet_small", 3, 32), ("resnet_small", 1, 5)])
+@pytest.mark.parametrize(("name", "channels", "size"), [
+    ("resnet20", 3, 32), ("resnet20", 1, 8), ("resnet_digits", 1, 8), ("resnet_digits", 3, 32), ("resnet_digits", 3, 7), ("resnet_small", 3, 32), ("resnet_small", 1, 5)])
 def test_images_of_any_size(name, channels, size):
     model = built(name, 7, channels).train()
     assert model(torch.zeros(3, channels, size, size)).shape == (3, 7)

@@ -32,7 +32,8 @@ def test_parameters_and_shapes(name):
     assert isinstance(model.get_submodule("features.0"), nn.Conv2d)
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [("vgg16", 3, 32), ("vgg16", 1, 8), ("vgg_digits", 1, 8), ("vgg_digits", 3, 32), ("vgg19", 3, 33), ("vgg11", 2, 5)])
+@pytest.mark.parametrize(("name", "channels", "size"), [
+    ("vgg16", 3, 32), ("vgg16", 1, 8), ("vgg_digits", 1, 8), ("vgg_digits", 3, 32), ("vgg19", 3, 33), ("vgg11", 2, 5)])
 def test_images_of_any_size(name, channels, size):
     model = built(name, 7, channels).train()
     assert model(torch.zeros(3, channels, size, size)).shape == (3, 7)

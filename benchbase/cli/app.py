@@ -14,6 +14,7 @@ VERBS = {
     "plan": "Say what `bench run` would do: stages, sharing, time and disk.",
     "prune": "Prune one trained network and write it into a folder.",
     "export": "Write a pruned network as ONNX, for torch.export, or as safetensors.",
+    "import": "Read weights that others trained into a folder of ours.",
     "list": "List methods, models, data sets and everything else there is.",
     "show": "Show one of them: parameters, paper, reported numbers.",
     "patterns": "Average where pruned networks keep their channels, as a budget for others.",

@@ -45,7 +45,8 @@ def build_model(name: str, num_classes: int | None = None, in_channels: int | No
         return opened(builder, num_classes or asked.num_classes, (in_channels or channels, height, width))
     if num_classes is None:
         raise BenchError(f"{name}: how many classes?", "give num_classes= or dataset=")
-    return builder(num_classes) if in_channels is None else builder(num_classes, in_channels=in_channels)
+    built: nn.Module = builder(num_classes) if in_channels is None else builder(num_classes, in_channels=in_channels)
+    return built
 
 
 def build(architecture: Architecture | Mapping[str, Any] | str | Path, seed: int = 0, masks: Mapping[str, Tensor] | str | Path | None = None,
@@ -144,11 +145,11 @@ def run_protocols(pruned: Pruned, dense: nn.Module, train: Iterable[Any], test: 
     chosen = [plugins.protocol(name) for name in protocols]
     if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise BenchError(f"seeds={seeds!r} are no seeds", "give whole numbers from 0 on, like seeds=range(3)")
-    recipes = [said if isinstance(said, Recipe) else recipe_of(dict(said or {}), usual)
-               for said, usual in ((recipe, Dataset.recipe), (finetune, Dataset.finetune))]
+    base, tuned = (said if isinstance(said, Recipe) else recipe_of(dict(said or {}), usual)
+                   for said, usual in ((recipe, Dataset.recipe), (finetune, Dataset.finetune)))
     machine = machine_of(device, threads=torch.get_num_threads())
     loaders = Loaders(train, test, pruned.architecture.num_classes, machine.device)
-    return run(Hand(pruned, dense, loaders, *recipes, machine, model, watch or (lambda what, part: None)), chosen, seeds)
+    return run(Hand(pruned, dense, loaders, base, tuned, machine, model, watch or (lambda what, part: None)), chosen, seeds)
 
 
 def _opened(architecture: Architecture) -> nn.Module:

@@ -36,7 +36,7 @@ def base_of(records: Iterable[Record], delta: float) -> Base:
             longest = max(longest, r.metrics.epochs)
     if not long:
         return Base(None, 0, longest, None)
-    gains = [paired_t(*zip(*(pairs[seed] for seed in sorted(pairs)))) for _, pairs in sorted(long.items())]
+    gains = [paired_t([pairs[s][0] for s in sorted(pairs)], [pairs[s][1] for s in sorted(pairs)]) for _, pairs in sorted(long.items())]
     gain = max(gains, key=lambda g: g.mean)
     if round(gain.mean, 9) > delta:
         return Base(gain, max(long), longest, False)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from benchbase.board import words
 from benchbase.board.front import Standing, standing
-from benchbase.board.markdown import grid, md
+from benchbase.board.markdown import grid
 from benchbase.board.row import Row
 from benchbase.board.table import Table
 from benchbase.values.digest import digest
+from benchbase.values.escape import markdown as md
 
 MOST = 100  # rows that are listed
 

@@ -36,7 +36,7 @@ class Condition:
         if value is None:
             raise BenchError(f"--fail-if {self.text!r} asks for an end of an interval, and there is one pair of seeds",
                              f"run more seeds, or ask for the mean: {self.metric}:{self.text.partition(':')[2]}")
-        return value < self.limit - 1e-9 if self.falls else value > self.limit + 1e-9
+        return bool(value < self.limit - 1e-9 if self.falls else value > self.limit + 1e-9)
 
 
 def condition(text: str) -> Condition:

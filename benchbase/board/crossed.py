@@ -86,7 +86,8 @@ def _resampled(differences: np.ndarray[Any, Any], name: str, resamples: int) -> 
     draw = np.random.RandomState(np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype=np.dtype("<u4")))  # its streams never change
     which = draw.multinomial(images, counts / images, size=resamples)
     who = draw.multinomial(seeds - 1, [1 / seeds] * seeds, size=resamples)
-    return _sample_variance([int(s) for s in ((who @ patterns) * which).sum(axis=1)]) / ((seeds - 1) * images) ** 2
+    spread: float = _sample_variance([int(s) for s in ((who @ patterns) * which).sum(axis=1)]) / ((seeds - 1) * images) ** 2
+    return spread
 
 
 def _sample_variance(sums: Sequence[int]) -> float:

@@ -38,7 +38,7 @@ class Curve:
 
 def factor_of(row: Row) -> float | None:
     """By how much a row is smaller: multiply-adds of structured rows, weights that are not zero of the others."""
-    return row.size and (row.size.compression if row.kind == WEIGHTS else row.size.speedup)
+    return None if row.size is None else row.size.compression if row.kind == WEIGHTS else row.size.speedup
 
 
 def point_of(row: Row) -> int | None:

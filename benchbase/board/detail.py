@@ -62,7 +62,7 @@ def detail_of(bag: Bag) -> Detail:
 def command_of(bag: Bag) -> str:
     """`bench run` with all that the row's key is made of, so that no default of another version can change it."""
     one = bag.first
-    protocols = sorted({x.protocol for x in (*bag.records, *bag.failures) if x.protocol}, key=order_of)
+    protocols = sorted({*(r.protocol for r in bag.records), *(f.protocol for f in bag.failures if f.protocol)}, key=order_of)
     seeds = listed({x.seed for x in (*bag.records, *bag.failures)}).replace(" ", "")
     words = [["-m", method_text(one)], ["--model", one.model], ["--dataset", one.dataset.name], ["--budget", budget_of(one.budget).label],
              *(["--protocol", name] for name in protocols), ["--seeds", seeds],

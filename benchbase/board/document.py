@@ -61,7 +61,7 @@ def _entry(entry: Entry, plain: Entry | None) -> dict[str, Any]:
     control = dict(plain.values) if plain and plain is not entry else {}
     pairs = [(control[seed], value) for seed, value in entry.values if seed in control]
     return {"mean": entry.mean, "std": entry.std, "n": entry.n, "values": {str(seed): value for seed, value in entry.values},
-            "drop": _plain(paired_t(*zip(*pairs))) if pairs else None, "epochs": _plain(entry.epochs), "macs_spent": _plain(entry.spent),
+            "drop": _plain(paired_t([a for a, _ in pairs], [b for _, b in pairs])) if pairs else None, "epochs": _plain(entry.epochs), "macs_spent": _plain(entry.spent),
             "measures": {m.name: {"mean": m.mean, "std": m.std, "n": m.n} for m in entry.measures}, "shared": entry.link or None,
             "failed": sorted({m.seed for m in entry.failed})}
 

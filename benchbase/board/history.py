@@ -26,8 +26,10 @@ def tables_at(version: Path, ref: str) -> list[Table]:
     names = {name: known for name, known in earlier(version, ref).items() if name.startswith("records/") and name.endswith(".json")}
     found: dict[type, list[Any]] = {Record: [], Failure: []}
     for name, raw in zip(sorted(names), contents(version, [names[name] for name in sorted(names)])):
-        kind = Failure if PurePosixPath(name).parent.name == "failed" else Record
-        found[kind].append(parse(raw, kind, f"{name} at {ref}"))
+        if PurePosixPath(name).parent.name == "failed":
+            found[Failure].append(parse(raw, Failure, f"{name} at {ref}"))
+        else:
+            found[Record].append(parse(raw, Record, f"{name} at {ref}"))
     records, repeats = sorted_out(found[Record])
     return tables(records, found[Failure], repeats)
 

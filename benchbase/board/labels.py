@@ -54,7 +54,7 @@ def whos(methods: Iterable[MethodFields], defaults: Mapping[str, Mapping[str, An
 
 def budget_labels(budgets: Sequence[Mapping[str, Any]]) -> list[str]:
     """The labels of budgets, as users asked for them; equal budgets have equal labels, different ones never."""
-    labels = {}
+    labels: dict[str, str] = {}
     for budget in budgets:
         scope = f" ({budget['scope']})" if budget.get("scope") else ""
         labels.setdefault(budget_key(budget), budget_of(budget).label + scope)

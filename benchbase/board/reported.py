@@ -122,7 +122,7 @@ def _compared(tables: Sequence[Table], at: tuple[int, int] | None, method: str, 
 
 def _number(value: Any) -> tuple[float, float | None] | None:
     """Mean and std of a reported value; None where it is no number."""
-    found = (value.get("mean"), value.get("std")) if isinstance(value, Mapping) else (value, None)
+    found: tuple[Any, Any] = (value.get("mean"), value.get("std")) if isinstance(value, Mapping) else (value, None)
     sound = [isinstance(x, (int, float)) and math.isfinite(x) for x in found]
     return (found[0], found[1] if sound[1] else None) if sound[0] else None
 

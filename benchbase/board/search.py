@@ -62,12 +62,13 @@ def draw(found: Sequence[Point], title: str, file: Path) -> None:
 
     Raises BenchError for another ending, and where the libraries that draw are not installed.
     """
-    writers = {".svg": "svg", ".png": "png", ".html": "html"}
+    writers: dict[str, tuple[str, dict[str, Any]]] = {".svg": ("svg", {}), ".png": ("png", {"ppi": 144}), ".html": ("html", {"inline": True})}
     if file.suffix not in writers:
         raise BenchError(f"{file} is no picture by its name", f"give a name that ends in {', '.join(writers)}")
     chart = figure(found, title)
     try:
-        chart.save(str(file), format=writers[file.suffix], **{".html": {"inline": True}, ".png": {"ppi": 144}}.get(file.suffix, {}))
+        kind, how = writers[file.suffix]
+        chart.save(str(file), format=kind, **how)
     except OSError as error:
         raise BenchError(f"cannot write {file}: {error.strerror}", "give a file that can be written") from None
 

@@ -31,7 +31,8 @@ def linked(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Link, ...]]:
             if entry.protocol not in (UNPRUNED, OWN_BASE):
                 for _, final in entry.runs:
                     owners.setdefault(final, set()).add((i, entry.protocol))
-    names, links, marks = _letters(), {}, {}
+    names, marks = _letters(), dict[tuple[int, str], str]()
+    links: dict[tuple[object, ...], Link] = {}
     for members in _groups(owners):
         who = tuple(sorted({i for i, _ in members}))
         meaning = who if len(who) > 1 else members

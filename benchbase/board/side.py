@@ -66,8 +66,8 @@ def side(text: str, board: Sequence[Told], defaults: Mapping[str, Mapping[str, A
     method, at, budget = text.partition("@")
     for kind, name, share in ((CELL, method, budget), (METHOD, text, None), (BUDGET, None, text)):
         here = [t for t in board if share is None or t.budget == share] if at or kind != CELL else []
-        for call in (lambda t: t.method, lambda t: t.record.method.name):  # with its parameters, then by the bare name for all of them
-            if some := tuple(t for t in here if name is None or call(t) == name):
+        for bare in (False, True):  # with its parameters, then by the bare name for all of them
+            if some := tuple(t for t in here if name is None or (t.record.method.name if bare else t.method) == name):
                 return Side(text, kind, some)
     if not board:
         raise BenchError(f"nothing is called {text}: the leaderboard has no records", "name one with --leaderboard, or give two folders of records")

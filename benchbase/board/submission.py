@@ -53,8 +53,8 @@ def branch_of(found: Sequence[Copy]) -> str:
 def message_of(found: Sequence[Copy]) -> str:
     """What the commit says."""
     records = [c.item.value for c in found if isinstance(c.item.value, Record)]
-    names = [sorted({part(value) for value in (c.item.value for c in found)}) for part in
-             (lambda v: v.method.name, lambda v: v.model, lambda v: v.dataset.name)]
+    told = [(v.method.name, v.model, v.dataset.name) for v in (c.item.value for c in found)]
+    names = [sorted(set(part)) for part in zip(*told)]
     listed = [", ".join(some[:4]) + (", ..." if len(some) > 4 else "") for some in names]
     lost = f" and {len(found) - len(records)} failed cells" if len(found) > len(records) else ""
     return f"{len(records)} records{lost}: {listed[0]} on {listed[1]}, {listed[2]}"

@@ -82,7 +82,7 @@ def _item(path: Path, name: str) -> Item:
     raw = _bounded(path)
     plain = _plain(raw)
     try:
-        value: Record | Failure = parse(raw, Failure if path.parent.name == "failed" else Record, "")
+        value = parse(raw, Failure, "") if path.parent.name == "failed" else parse(raw, Record, "")
     except BenchError as error:
         raise Refused(error.what.removeprefix(": "), REWRITE) from None
     if why := unclean(plain, raw):

@@ -119,7 +119,7 @@ def judged(bag: Bag, row: Row, delta: float, base: Base) -> Row:
     row = replace(row, flags=flags_of(row, bag))
     gap = row.gap("matched")
     failed = {*(gap.failed if gap else ()), *(m.seed for m in row.missing if not m.protocol)}
-    return replace(row, verdict=judge(gap and gap.interval, delta, base.converged, len(failed), doubts_of(row)))
+    return replace(row, verdict=judge(gap.interval if gap else None, delta, base.converged, len(failed), doubts_of(row)))
 
 
 def _once(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchbase.board.compare import Comparison, Contrast, GapContrast
     from benchbase.board.condition import Condition
+    from benchbase.values.record import Record
 
 
 @click.command("compare")
@@ -81,9 +82,11 @@ def sides(a: str, b: str, leaderboard: str, only: dict[str, tuple[str, ...]]) ->
     paths = all(Path(text).exists() for text in (a, b))
     asked = not paths or (Path(leaderboard).exists() and any(is_bare(text) and text != leaderboard for text in (a, b)))
     board = told(load_records(Path(leaderboard)), known) if asked else []
-    looks = {"protocols": lambda r: r.protocol, "datasets": lambda r: r.dataset.name, "models": lambda r: r.model}
-    return [replace(one, records=tuple(t for t in one.records if all(not only[name] or look(t.record) in only[name] for name, look in looks.items())))
-            for one in (side(text, board, known) for text in (a, b))]
+
+    def wanted(r: Record) -> bool:
+        said = (("protocols", r.protocol), ("datasets", r.dataset.name), ("models", r.model))
+        return all(not only[name] or value in only[name] for name, value in said)
+    return [replace(one, records=tuple(t for t in one.records if wanted(t.record))) for one in (side(text, board, known) for text in (a, b))]
 
 
 def tell(comparison: Comparison, asked: Sequence[Condition], failing: dict[str, list[Contrast]]) -> None:

@@ -140,6 +140,6 @@ def environment() -> Iterator[Finding]:
                       f"unset {name}")
     if not spinning:
         yield Finding("environment", "ok", "threads do not spin while they wait")
-    own = {name: value for name in ("BENCH_STORE", "BENCH_DATA", "BENCH_PLUGINS") if (value := os.environ.get(name))}
-    if own:
-        yield Finding("environment", "ok", ", ".join(f"{name}={value}" for name, value in own.items()))
+    named = {name: value for name in ("BENCH_STORE", "BENCH_DATA", "BENCH_PLUGINS") if (value := os.environ.get(name, ""))}
+    if named:
+        yield Finding("environment", "ok", ", ".join(f"{name}={value}" for name, value in named.items()))

@@ -34,6 +34,7 @@ def guarded(args: Sequence[str] | None = None) -> int:
 
 def attempt(call: Callable[[], Any], show: bool = False, as_json: bool = False) -> int:
     """The exit code of `call`, which returns one or None. What goes wrong is told in two lines; with `show`, after its traceback."""
+    error: BaseException
     try:
         return int(call() or DONE)
     except click.exceptions.Exit as leave:

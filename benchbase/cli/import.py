@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli import complete
 from benchbase.cli.folders import check_writable
 from benchbase.cli.options import json_option, settings_from, traceback_option
 from benchbase.cli.output import columns, out, print_json
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("weights", metavar="WEIGHTS")
-@click.option("--model", required=True, metavar="NAME",
+@click.argument("weights", metavar="WEIGHTS", shell_complete=complete.files)
+@click.option("--model", required=True, metavar="NAME", shell_complete=complete.models,
               help="The dense model that the weights are of, or were pruned from: vgg16, torchvision:resnet18, timm:NAME.")
-@click.option("--dataset", metavar="NAME", help="What it was trained for: says classes and images. Its data are not read.")
+@click.option("--dataset", metavar="NAME", shell_complete=complete.datasets,
+              help="What it was trained for: says classes and images. Its data are not read.")
 @click.option("--classes", type=click.IntRange(min=1), metavar="N", help="The number of classes, where no data set says it.")
 @click.option("--shape", metavar="CxHxW", help="The images, where no data set says it: 3x224x224.")
-@click.option("--out", "target", required=True, metavar="DIR", help="The folder to write; it must not exist, or be empty.")
+@click.option("--out", "target", required=True, metavar="DIR", shell_complete=complete.folders,
+              help="The folder to write; it must not exist, or be empty.")
 @json_option
 @traceback_option
 def command(weights: str, model: str, dataset: str | None, classes: int | None, shape: str | None, target: str, as_json: bool) -> None:

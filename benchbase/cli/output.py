@@ -99,7 +99,11 @@ def _write(stream: IO[str], text: str) -> None:
     except BrokenPipeError:
         _mute(stream)
     except UnicodeEncodeError:
-        stream.write(text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii"))
+        stream.write(text.encode(_encoding(stream), "replace").decode(_encoding(stream)))
+
+
+def _encoding(stream: IO[str]) -> str:
+    return getattr(stream, "encoding", None) or "ascii"
 
 
 def _mute(stream: IO[str]) -> None:

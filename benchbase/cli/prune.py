@@ -114,7 +114,7 @@ def opened(plugins: Plugins, given: dict[str, Any]) -> tuple[Tools, Path]:
 
 def stored(plugins: Plugins, given: dict[str, Any]) -> tuple[Tools, Path]:
     """The tools of this machine, and the weights of the base that `bench run` has trained. Raises BenchError where it has not."""
-    from benchbase.flow.experiment import experiment
+    from benchbase.flow.experiment import Failed, experiment
     from benchbase.flow.plan import Planner
     from benchbase.flow.run import open_suite
     from benchbase.flow.stages import WEIGHTS
@@ -125,6 +125,8 @@ def stored(plugins: Plugins, given: dict[str, Any]) -> tuple[Tools, Path]:
     suite = Suite((given["method"],), (given["model"],), (given["dataset"],), (given["budget"],), ("one-shot",), (given["seed"],), recipe, finetune)
     bench = open_suite(suite, settings_from(given), plugins)
     outcome = next(experiment(bench.cells[0], bench.machine, Planner(bench.do)))
+    if isinstance(outcome, Failed):
+        raise outcome.error
     base = outcome.ready.base.own
     if not isinstance(base, Done):
         raise BenchError(f"no {given['model']} trained on {given['dataset']} with seed {given['seed']} and this recipe is in the store",

@@ -42,7 +42,7 @@ def a_value(subject: Any) -> Pairs:
     if not isinstance(callback, Callback):
         yield f"training returned {type(callback).__name__}", "return None, or an instance of a subclass of benchbase.Callback"
         return
-    if not is_dataclass(callback) or not callback.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if not is_dataclass(callback) or not callback.__dataclass_params__.frozen:
         yield f"{type(callback).__name__} is no frozen dataclass, so that its parameters are in no key", "write @dataclass(frozen=True) above it"
         return
     try:

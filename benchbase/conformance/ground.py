@@ -33,7 +33,8 @@ class Body(nn.Module):
         self.features, self.fc = features, nn.Linear(width, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.features(x).mean((2, 3)))
+        logits: Tensor = self.fc(self.features(x).mean((2, 3)))
+        return logits
 
 
 class Residual(nn.Module):
@@ -118,7 +119,8 @@ class Watched:
     def read(self, split: str, batch_size: int, generator: Any) -> Iterator[Any]:
         """As the source does."""
         self.asked.append(split)
-        return self.source.read(split, batch_size, generator)
+        batches: Iterator[Any] = self.source.read(split, batch_size, generator)
+        return batches
 
 
 @cache
@@ -137,7 +139,8 @@ def network(name: str, seed: int = 1) -> nn.Module:
         for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
             nn.init.uniform_(norm.weight, 0.1, 1)
             nn.init.normal_(norm.bias, 0, 0.2)
-            nn.init.normal_(norm.running_mean, 0, 0.2)
+            if norm.running_mean is not None:
+                nn.init.normal_(norm.running_mean, 0, 0.2)
     return model
 
 

@@ -63,7 +63,7 @@ def trial(method: Any, network: str, asked: Budget, seed: int = 0) -> Trial:
 
 def decides(method: Any) -> bool:
     """Whether the method, not the budget, says how many channels each layer keeps."""
-    return method.target != "predefined" or method.granularity != "channel"
+    return bool(method.target != "predefined" or method.granularity != "channel")
 
 
 def trained(method: Any, budget: Budget, model: Any, network: str) -> None:

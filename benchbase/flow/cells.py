@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
@@ -35,8 +35,9 @@ class Identified:
 
 def identified(value: Any) -> Identified:
     """`value` (a method, a callback) as it enters keys."""
+    cls: Any = type(value)
     name = getattr(value, "name", "") or type(value).__name__
-    return Identified(value, (name, getattr(value, "version", 1), tuple(sorted(params_of(value).items())), source_digest(type(value))))
+    return Identified(value, (name, getattr(value, "version", 1), tuple(sorted(params_of(value).items())), source_digest(cls)))
 
 
 @cache  # once a process, so that a file edited during a sweep changes no key halfway
@@ -177,7 +178,7 @@ def placed(dataset: Any, root: Path) -> Any:
     return replace(dataset, path=str((root / path).absolute()))
 
 
-def _like(budget: Budget, methods: Mapping[str | None, Any], work: Work, seed: int) -> Cell | None:
+def _like(budget: Budget, methods: Mapping[str, Any], work: Work, seed: int) -> Cell | None:
     """The cell of the method that a budget takes after."""
     if budget.like is None:
         return None
@@ -217,7 +218,7 @@ def _no_path(who: str, name: str, value: Any) -> None:
                              f"declare {name} with field(metadata={{'identity': False}}), and what it leads to as another parameter")
 
 
-def _no_twins(what: str, names: Iterable[Any], values: list[Any]) -> None:
+def _no_twins(what: str, names: Iterable[Any], values: Sequence[Any]) -> None:
     for name, value in zip(names, values, strict=True):
         if values.count(value) > 1:
             raise BenchError(f"{what} {name} is asked for twice", f"name each {what} once")

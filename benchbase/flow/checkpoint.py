@@ -39,7 +39,8 @@ class Keeper:
 
     def __init__(self, course: Course, made: Mapping[str, Any]) -> None:
         now = time.perf_counter()
-        self._course, self._made, self._state, self._kept = course, dict(made), None, -1
+        self._course, self._made, self._kept = course, dict(made), -1
+        self._state: State | None = None
         self._begun, self._before, self._held_at, self._written_at = now, 0.0, -1e9, now
         self._hold, self._write = 0.0, GUESS
 
@@ -80,6 +81,8 @@ class Keeper:
     def set_aside(self, why: str) -> None:
         """Give the checkpoint another name, for people to look at, and say so."""
         folder = self._course.folder
+        if folder is None:
+            return
         aside = folder.with_name(f"{folder.name}.aside")
         shutil.rmtree(aside, ignore_errors=True)
         os.rename(folder, aside)
@@ -100,7 +103,7 @@ class Keeper:
     def write(self) -> None:
         """Put what is held on disk, if it is newer than what is there. Where that fails, the training goes on without, and `course.say` tells so."""
         state, started = self._state, time.perf_counter()
-        if state is None or state.epoch <= self._kept:
+        if state is None or state.epoch <= self._kept or self._course.folder is None:
             return
         facts = {**self._made, "key": self._course.key, "sweep": self._course.sweep, "seconds": round(self._before + started - self._begun, 3)}
         try:

@@ -1,7 +1,7 @@
 """The plan: which stages a sweep asks for, which are in the store, which will run, and who shares them. Nothing is trained."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -119,7 +119,7 @@ def plan(cells: Iterable[Cell], machine: Any, do: Do) -> Plan:
     return Plan(count, tuple(planner.entries.values()), tuple(refused))
 
 
-def foreseen_outcomes(cell: Cell, machine: Any, planner: Planner) -> Iterator[Outcome | tuple[str, str]]:
+def foreseen_outcomes(cell: Cell, machine: Any, planner: Callable[..., Any]) -> Iterator[Outcome | tuple[str, str]]:
     """The outcomes of a cell as far as they are known without running it; (what, why) for one that will not be."""
     try:
         for outcome in experiment(cell, machine, planner):

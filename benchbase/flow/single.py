@@ -79,7 +79,11 @@ def run_single(cell: Cell, machine: Any, do: Do, wanted: Callable[[str, str, int
     """Run one stage of `cell`, and what is measured of it: (what came of it, ""); (None, why) where the cell does not come to it, with
     "" where it does without."""
     events: list[Event] = []
-    own = replace(do, observe=lambda event: (events.append(event), do.observe(event)))
+
+    def seen(event: Event) -> None:
+        events.append(event)
+        do.observe(event)
+    own = replace(do, observe=seen)
     only, why = Only(own, wanted, Planner(do)), ""
     for outcome in foreseen_outcomes(cell, machine, only):
         if isinstance(outcome, tuple) and not only.came:

@@ -45,9 +45,11 @@ class Tuner:
         if (self.again if epochs is None else self.recipe) is None:
             what = "restarts" if epochs is None else "tunes"
             raise BenchError(f"the method trains between its choices and does not say so: {what}", f"declare `{what} = True`", kind="method_error")
+        again: Any = self.again
+        tuned: Any = self.recipe
         if epochs is None:
-            net.model.load_state_dict(self.again.first())
-        recipe = self.again.recipe if epochs is None else replace(self.recipe, epochs=epochs)
+            net.model.load_state_dict(again.first())
+        recipe: Recipe = again.recipe if epochs is None else replace(tuned, epochs=epochs)
         home = next(net.model.parameters()).device
         seeds = Seeds(seed_of(self.seed, "tune", self.spent["calls"]), self.fingerprint)
         held = masks_of(net, kept)
@@ -66,7 +68,7 @@ class Tuner:
 
 def masks_of(net: Net, kept: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
     """Parameter -> bool tensor of its shape, False where it belongs to a channel outside `kept` {group: indices}."""
-    parameters, masks = dict(net.model.named_parameters()), {}
+    parameters, masks = dict(net.model.named_parameters()), dict[str, torch.Tensor]()
     for group in net.groups:
         gone = sorted(set(range(group.width)) - set(kept.get(group.name, range(group.width))))
         for use in group.uses if gone else ():

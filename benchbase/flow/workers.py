@@ -41,6 +41,13 @@ class Worker:
         return self.index is not None
 
     @property
+    def cell(self) -> int:
+        """The index of the cell that it works on."""
+        if self.index is None:
+            raise ValueError("a worker that waits has no cell")
+        return self.index
+
+    @property
     def alive(self) -> bool:
         return self._process.is_alive()
 
@@ -62,7 +69,8 @@ class Worker:
         ("dead", None)."""
         self.index = None
         try:
-            return self._pipe.recv()
+            answer: tuple[str, Any] = self._pipe.recv()
+            return answer
         except (EOFError, OSError):
             self._process.join(PATIENCE)
             return ("stopped" if self._process.exitcode == STOPPED else "dead"), None
@@ -108,7 +116,7 @@ def waited(workers: Sequence[Worker], seconds: float | None = None) -> Iterator[
 
     ends = None if seconds is None else time.monotonic() + seconds
     while busy := {worker._pipe: worker for worker in workers if worker.busy}:
-        ready = wait(busy, None if ends is None else max(ends - time.monotonic(), 0))
+        ready: list[Any] = wait(busy, None if ends is None else max(ends - time.monotonic(), 0))
         yield from (busy[pipe] for pipe in ready)
         if ends is None or not ready:
             return

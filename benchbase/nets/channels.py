@@ -85,4 +85,5 @@ class Channels:
             return np.zeros(0, np.int64)
         ends = [np.concatenate(side) for side in zip(*self.ties, strict=True)] if self.ties else [np.zeros(0, np.int64)] * 2
         matrix = coo_matrix((np.ones(len(ends[0]), np.int8), (ends[0], ends[1])), (self.count, self.count))
-        return connected_components(matrix, directed=False)[1].astype(np.int64)
+        found: Ids = connected_components(matrix, directed=False)[1].astype(np.int64)
+        return found

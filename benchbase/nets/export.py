@@ -102,10 +102,10 @@ def _batch(program: torch.export.ExportedProgram) -> int | None:
 
 def _write_onnx(program: torch.export.ExportedProgram, inputs: tuple[Any, ...], path: Path) -> None:
     _need("onnx", "onnxscript", "onnxruntime")
-    named = {"input_names": ["images"]} if len(inputs) == 1 else {}
-    sizes = {} if _batch(program) is not None else {"dynamic_shapes": tuple({0: "batch"} for _ in inputs)}
-    outputs = {"output_names": ["logits"]} if len(program.graph_signature.user_outputs) == 1 else {}
-    made = torch.onnx.export(program, (), dynamo=True, verbose=False, **named, **outputs, **sizes)
+    named: dict[str, Any] = {"input_names": ["images"]} if len(inputs) == 1 else {}
+    sizes: dict[str, Any] = {} if _batch(program) is not None else {"dynamic_shapes": tuple({0: "batch"} for _ in inputs)}
+    outputs: dict[str, Any] = {"output_names": ["logits"]} if len(program.graph_signature.user_outputs) == 1 else {}
+    made: Any = torch.onnx.export(program, (), dynamo=True, verbose=False, **named, **outputs, **sizes)
     made.save(str(path), external_data=False)
 
 

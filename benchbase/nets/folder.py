@@ -138,11 +138,13 @@ def _selection_of(data: Mapping[str, Any], masks: Mapping[str, Tensor], path: Pa
     def no(why: str) -> BenchError:
         return BenchError(f"{path} is not a selection: {why}", TODO)
 
-    tables, dropped, total = {}, data.get("dropped"), 0
+    tables: dict[str, dict[str, Any]] = {}
+    dropped, total = data.get("dropped"), 0
     for key in ("kept", "reads"):
-        tables[key] = table = data.get(key)
+        table = data.get(key)
         if not isinstance(table, dict):
             raise no(f"{key} is not a table")
+        tables[key] = table
         for name, indices in table.items():
             if not isinstance(indices, list) or not all(type(i) is int and 0 <= i < 2**31 for i in indices):
                 raise no(f"{key}.{name[:60]} is not a list of channels")
@@ -155,7 +157,8 @@ def _selection_of(data: Mapping[str, Any], masks: Mapping[str, Tensor], path: Pa
         raise no("dropped is not a list of blocks")
     if data.get("masks") not in (None, MASKS):
         raise no(f"masks is not null or {MASKS}")
-    return Selection(*({name: tuple(v) for name, v in tables[key].items()} for key in ("kept", "reads")), tuple(dropped), masks)
+    kept, reads = ({name: tuple(v) for name, v in tables[key].items()} for key in ("kept", "reads"))
+    return Selection(kept, reads, tuple(dropped), masks)
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -64,7 +64,8 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
 def fit(method: Any, net: Net, budget: Budget) -> Budget:
     """What the method makes of the budget. Whatever else than a BenchError it raises is its failure, kind "method_error"."""
     try:
-        return method.fit(net, budget)
+        fitted: Budget = method.fit(net, budget)
+        return fitted
     except BenchError:
         raise
     except Exception as error:

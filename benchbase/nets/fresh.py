@@ -103,7 +103,8 @@ def initialise_(net: nn.Module, dense: Writes) -> tuple[str, ...]:
     A weight that was set in some other way keeps a dense draw, times sqrt(fan-in dense / fan-in sliced).
     """
     live = {id(m) for m in net.modules()}
-    own = callable(getattr(net, "init_weights", None)) and _takes_a_module(net.init_weights)
+    hook: Any = getattr(net, "init_weights", None)
+    own = callable(hook) and _takes_a_module(hook)
     resets = {id(w.module): w.module for w, _ in dense.values() if w is not None and w.module is not None and id(w.module) in live}
     failed = {key for key, module in resets.items() if not _reset_(module)}
     guessed = []

@@ -47,7 +47,7 @@ def read(model: nn.Module, example: Any) -> Trace:
     program = exported(model, example)
     bench = Bench(model, as_tuple(example))
     training = None if bench.alike else exported_training(model, example)
-    channels, held = Channels(), {}
+    channels, held = Channels(), dict[Any, Any]()
     for graph in (program, training):
         if graph is not None:
             _follow(graph, channels, held, model)
@@ -64,8 +64,9 @@ def tensor_names(program: ExportedProgram, model: nn.Module) -> dict[Node, str]:
     first: dict[int, str] = {}
     for name, tensor in every:
         first.setdefault(id(tensor), name)
-    canonical = {name: first[id(tensor)] for name, tensor in every}
-    return {n: canonical.get(said[n.name], said[n.name]) for n in program.graph.nodes if n.op == "placeholder" and n.name in said}
+    canonical: dict[Any, str] = {name: first[id(tensor)] for name, tensor in every}
+    found: list[tuple[Node, Any]] = [(n, said[n.name]) for n in program.graph.nodes if n.op == "placeholder" and n.name in said]
+    return {n: canonical.get(name, name) for n, name in found}
 
 
 def _follow(program: ExportedProgram, channels: Channels, held: dict[str, Layout], model: nn.Module) -> None:
@@ -108,7 +109,7 @@ def _parameter(channels: Channels, name: str, node: Node) -> Layout:
 def _arguments(node: Node, layouts: Mapping[Node, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """An operation's arguments by name: with layouts in the place of tensors, and as they stand in the graph."""
     if is_getitem(node):
-        nodes = dict(zip(("self", "index"), node.args, strict=True))
+        nodes: dict[Any, Any] = dict(zip(("self", "index"), node.args, strict=True))
     else:
         nodes = bound(node) if hasattr(node.target, "_schema") else dict(enumerate(node.args))
 

@@ -58,7 +58,7 @@ def groups_of(channels: Channels) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:
         gates[ids] = True
     free = (reason < 0) & (writer >= 0)
     found = sorted(_alike(channels, label, free, shared), key=lambda members: (writer[members.channel], members.channel))
-    groups, names = [], defaultdict(int)
+    groups, names = [], defaultdict[str, int](int)
     for members in found:
         calls = [(layer, ids) for layer, ids in channels.written if (label[ids] == members.channel).any()]
         layers = list(dict.fromkeys(layer for layer, _ in calls))
@@ -109,7 +109,7 @@ def _alike(channels: Channels, label: Ids, free: NDArray[np.bool_], shared: NDAr
             length = np.searchsorted(channel, channel[members[0]], "right") - members[0]
             touched = use[members[0]:members[0] + length]
             at = place[np.array(members)[:, None] + np.arange(length)]
-            found = {u: Use(*every[u][:2], at[:, touched == u]) for u in dict.fromkeys(touched.tolist())}
+            found = {u: Use(every[u][0], every[u][1], at[:, touched == u]) for u in dict.fromkeys(touched.tolist())}
             uses = tuple(use for u, use in found.items() if u < len(channels.uses))
             if uses:
                 yield _Members(int(channel[members[0]]), uses, tuple(use for u, use in found.items() if u >= len(channels.uses)))

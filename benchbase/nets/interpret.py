@@ -20,14 +20,15 @@ SIZED = {"view", "reshape", "_unsafe_view", "expand", "broadcast_to", "repeat", 
 
 def operation(node: Node) -> str:
     """The operation's bare name: "conv2d", "relu_", "getitem"."""
-    target = node.target
+    target: Any = node.target
     return target.name().split("::")[-1].split(".")[0] if hasattr(target, "_schema") else getattr(target, "__name__", str(target))
 
 
 def bound(node: Node) -> dict[str, Any]:
     """The arguments of an ATen call by name, defaults filled in."""
-    given = {a.name: a.default_value for a in node.target._schema.arguments if a.has_default_value()}
-    return given | {a.name: v for a, v in zip(node.target._schema.arguments, node.args, strict=False)} | node.kwargs
+    target: Any = node.target
+    given = {a.name: a.default_value for a in target._schema.arguments if a.has_default_value()}
+    return given | {a.name: v for a, v in zip(target._schema.arguments, node.args, strict=False)} | node.kwargs
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,13 @@ class Frontier:
         once = node in self.ready.fixed
         held = {a: self._held(a) for a in node.all_input_nodes if a in self.ready.fixed}
         count = 1 if once else max(len(self.values[a]) for a in node.all_input_nodes if a not in held)
-        made = []
+        made: list[Any] = []
+        target: Any = node.target
         with torch.no_grad():
             for i in range(count):
                 def value(a: Node, i: int = i) -> Any:
                     return held[a] if a in held else self.values[a][i]
-                made.append(node.target(*map_arg(node.args, value), **map_arg(node.kwargs, value)))
+                made.append(target(*map_arg(node.args, value), **map_arg(node.kwargs, value)))
                 for a in last - held.keys():
                     self.values[a][i] = None
         for a in last:
@@ -134,11 +136,12 @@ class Frontier:
         if node in self.ready.constants:
             return self.ready.constants[node]
         if node.op == "get_attr":
-            return getattr(self.ready.program.graph_module, node.target)
+            return getattr(self.ready.program.graph_module, str(node.target))
         return self.values[node][0]
 
 
 def tensor_of(model: nn.Module, name: str) -> Tensor:
     """The parameter or buffer called `name`, as it is now."""
     head, _, tail = name.rpartition(".")
-    return getattr(model.get_submodule(head), tail)
+    found: Tensor = getattr(model.get_submodule(head), tail)
+    return found

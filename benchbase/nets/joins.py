@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from torch.fx import Node
@@ -66,7 +67,7 @@ def joins(nodes: Sequence[Node], layers: Iterable[Node]) -> dict[Node, Join]:
     for added, ends in meeting.items():
         layer = max(ends, key=lambda end: (_depth(end), place[end]))
         end = found[layer].norm or layer
-        other = added.args[1] if added.args[0] is end else added.args[0]
+        other: Any = added.args[1] if added.args[0] is end else added.args[0]
         if layer not in above(other):
             found[layer] = Join(found[layer].norm, other)
     return found

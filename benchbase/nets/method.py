@@ -72,7 +72,7 @@ class Method:
     passes: ClassVar[int] = 1            # what select spends on an image it reads, in forward passes of the dense network: 3 with gradients
     untrained: ClassVar[bool] = False    # it prunes at initialisation: its base has the first weights of the dense network
     trials: ClassVar[int] = 1            # how many trainings of its own, each with a choice after it, `search` may take
-    reported: ClassVar[tuple] = ()       # numbers the paper reports, for `bench show`
+    reported: ClassVar[tuple[Any, ...]] = ()  # numbers the paper reports, for `bench show`
 
     def training(self, budget: Budget) -> Callback | None:
         """What happens to training before the choice; None: the plain dense base will do, and is shared."""

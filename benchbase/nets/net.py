@@ -60,11 +60,14 @@ class Net:
 
         Raises BenchError, kind "not_applicable", where no layer does either.
         """
+        use: Use | None
+        layer: Any  # with a weight
         use, layer = next(iter([*self.writers(group), *self.consumers(group)]), (None, None))
         if use is None or layer is None:
             raise BenchError(f"no layer's weight tells the channels of {group.name} apart", "leave that group whole", kind="not_applicable")
         at = torch.as_tensor(use.at, device=layer.weight.device)
-        return layer.weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
+        rows: Tensor = layer.weight.movedim(use.dim, 0)[at.reshape(-1)].reshape(group.width, -1)
+        return rows
 
     def writers(self, group: Group) -> list[tuple[Use, nn.Module | Raw]]:
         """The layers that write the group's channels, in the order they run, each with the use that says where in its `weight`:

@@ -39,7 +39,7 @@ def set_(model: nn.Module, name: str, value: int) -> None:
     module, attribute, place = _find(model, name)
     if place is not None:
         old = getattr(module, attribute)
-        value = type(old)(value if i == place else v for i, v in enumerate(old))  # type: ignore[assignment]
+        value = type(old)(value if i == place else v for i, v in enumerate(old))
     setattr(module, attribute, value)
 
 

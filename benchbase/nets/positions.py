@@ -77,11 +77,11 @@ def _multiply_adds(node: Node, args: Mapping[str, Any], name: str) -> int:
         terms = args["equation"].replace(" ", "").partition("->")[0].split(",")
         return math.prod({letter: n for term, t in zip(terms, args["tensors"]) for letter, n in zip(term, t.meta["val"].shape)}.values())
     if name.startswith("conv_transpose"):
-        return _count(args["input"]) * math.prod(args["weight"].meta["val"].shape[1:])
+        return _count(args["input"]) * int(math.prod(args["weight"].meta["val"].shape[1:]))
     if name.startswith("conv"):
-        return out * math.prod(args["weight"].meta["val"].shape[1:])
+        return out * int(math.prod(args["weight"].meta["val"].shape[1:]))
     left = args.get("input", args.get("mat1", args["self"] if "self" in args else None))
-    return out * left.meta["val"].shape[-1]
+    return out * int(left.meta["val"].shape[-1])
 
 
 def _count(node: Node) -> int:

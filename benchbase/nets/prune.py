@@ -52,10 +52,10 @@ class Pruned:
         return html_table(("", "dense", "pruned", "removed"), rows, self.architecture.model)
 
 
-def prune(model: nn.Module, method: Method, budget: Any, data: Any = None, example: Any = None, seed: int = 0) -> Pruned:
+def prune(model: nn.Module, method: Method | type[Method], budget: Any, data: Any = None, example: Any = None, seed: int = 0) -> Pruned:
     """Prune `model` once. The model is never changed; `Pruned.model` is a new one.
 
-    method: an instance.  budget: a Budget, a number (fraction of channels removed), "macs=0.5" or a dict.  data: an iterable of
+    method: an instance or a class.  budget: a Budget, a number (fraction of channels removed), "macs=0.5" or a dict.  data: an iterable of
     (images, labels) batches, or None for methods that read weights only.  example: one input batch, taken from data when left out.
     Raises BenchError for a budget that does not fit, a method that breaks its contract, a network that cannot be cut.
     """
@@ -105,7 +105,7 @@ def named(model: nn.Module, example: Any) -> Architecture:
     """The dense architecture of a model without a name: its class, its number of outputs, the shape of one input."""
     first = example[0] if isinstance(example, (tuple, list)) else example
     classes = next((t.shape[-1] for t in outputs(model, example) if t.dim()), 1)
-    return Architecture(type(model).__name__, int(classes), tuple(first.shape[1:]))  # type: ignore[arg-type]
+    return Architecture(type(model).__name__, int(classes), tuple(first.shape[1:]))
 
 
 def architecture_after(dense: Architecture, before: nn.Module, after: nn.Module, selection: Selection, groups: Iterable[Any]) -> Architecture:
@@ -121,7 +121,8 @@ def gathers(before: nn.Module, after: nn.Module) -> dict[str, tuple[int, ...]]:
     """What each gather reads of its stream, and each layer that has become one: indices that no shape tells."""
     whole = {name: m for name, m in before.named_modules() if isinstance(m, ChannelSelect)}
     found = {name: m.index for name, m in after.named_modules() if isinstance(m, ChannelSelect) and len(m.index) < len(whole[name].index)}
-    found |= {name: m.reads for name, m in after.named_modules() if isinstance(m, READING)}
+    reading: list[tuple[str, Any]] = [(name, m) for name, m in after.named_modules() if isinstance(m, READING)]
+    found |= {name: m.reads for name, m in reading}
     return {name: tuple(index.tolist()) for name, index in found.items()}
 
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,8 +58,8 @@ KINDS = {nn.Conv1d: ReadingConv1d, nn.Conv2d: ReadingConv2d, nn.Conv3d: ReadingC
 READING = tuple(KINDS.values())
 
 
-def reader(model: nn.Module, path: str) -> nn.Module:
-    """The layer at `path`, which can be given a gather.
+def reader(model: nn.Module, path: str) -> Any:
+    """The layer at `path`, a module with a weight, which can be given a gather.
 
     Raises BenchError where there is none, and (not_applicable) where it is grouped, of another kind, or shares its weight.
     """
@@ -83,7 +83,7 @@ def read_(model: nn.Module, reads: Reads) -> None:
     for path, indices in reads.items():
         layer = reader(model, path)
         index = torch.as_tensor(np.asarray(indices, dtype=np.int64), device=layer.weight.device)
-        if isinstance(layer, READING):
+        if type(layer) in READING:
             layer.reads = layer.reads[index]
         else:
             layer.__class__ = KINDS[type(layer)]

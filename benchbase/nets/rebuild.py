@@ -8,6 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,7 +115,8 @@ def _shrink_(net: nn.Module, architecture: Architecture) -> None:
             cut[id(old)] = nn.Parameter(part, old.requires_grad) if isinstance(old, nn.Parameter) else part
         head, _, tail = name.rpartition(".")
         module = net.get_submodule(head)
-        (module._parameters if tail in module._parameters else module._buffers)[tail] = cut[id(old)]
+        own: dict[str, Any] = module._parameters if tail in module._parameters else module._buffers
+        own[tail] = cut[id(old)]
         before[head][tail] = tuple(old.shape)
     for head, shapes in before.items():
         fit_(net.get_submodule(head), shapes)

@@ -166,4 +166,5 @@ def _nearest(groups: Sequence[Group], least: int, cost: Callable[[Mapping[str, i
         middle = (low + high) // 2
         low, high = (low, middle) if cost(widths(cuts[middle])) <= target else (middle + 1, high)
     around = [widths(cuts[i]) for i in (low, max(low - 1, 0))]
-    return min(around, key=lambda w: abs(cost(w) - target))
+    far = [abs(Fraction(cost(w)) - target) for w in around]
+    return around[far.index(min(far))]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -91,4 +91,5 @@ def _tensor(model: nn.Module, name: str) -> Tensor:
 def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
     path, _, leaf = name.rpartition(".")
     module = model.get_submodule(path)
-    (module._parameters if leaf in module._parameters else module._buffers)[leaf] = tensor
+    own: dict[str, Any] = module._parameters if leaf in module._parameters else module._buffers
+    own[leaf] = tensor

@@ -110,7 +110,7 @@ def tried(bench: Bench, groups: Sequence[Group]) -> tuple[tuple[Group, ...], tup
     Usually one trial of all groups is all it takes. Where it fails, groups are tried block by block, those at the same place of each block
     together; where the first, the middle and the last of them fail, all are pinned.
     """
-    good, wrong = list(groups), {}
+    good, wrong = list(groups), dict[Group, str]()
     for check in (bench.stops, bench.differs):
         if good and check(good):
             families, good = _families(good), []

@@ -104,8 +104,8 @@ def verified(name: str, selection: Any, model: nn.Module, groups: Sequence[Group
         error = unknown("group", str(stray), known)
         raise method_error(name, error.what, error.todo)
     kept = {g.name: _indices(name, g.name, g.width, selection.kept[g.name]) if g.name in selection.kept else tuple(range(g.width)) for g in groups}
-    for g in groups if budget is not None else ():
-        if len(kept[g.name]) != budget.keep(g):
+    for g in groups:
+        if budget is not None and len(kept[g.name]) != budget.keep(g):
             raise method_error(name, f"it keeps {len(kept[g.name])} of {g.width} channels of {g.name}, the budget says {budget.keep(g)}",
                                "keep budget.keep(group) channels, or declare target = \"automatic\"")
     for block in selection.dropped:

@@ -6,7 +6,7 @@ later readers of the same group still see what they lose.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ MIXERS = {"matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "dot", "inn
 
 
 def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bool = False, batch_size: int = 32,
-         to_end: bool = False) -> Iterator[Step]:
+         to_end: bool = False) -> Generator[Step, None, list[Tensor] | None]:
     """Step through `net.model` in eval mode; stop at every layer that reads channels of `groups` (default: all of `net.groups`).
 
     images: (n, channels, height, width), or a list of batches.  dense: carry the network as it was beside the pruned one.
@@ -67,9 +67,10 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
             if node.op != "call_function":
                 continue
             for group, use in stops.get(node, ()):
-                values = [[x[:n] for x, n in zip(s.values[node.args[0]], sizes, strict=True)] for s in streams]
+                read: Any = node.args[0]
+                values = [[x[:n] for x, n in zip(s.values[read], sizes, strict=True)] for s in streams]
                 aside = joined[node].shortcut if dense else None
-                beside = tuple([x[:n] for x, n in zip(s.values[aside], sizes, strict=True)] for s in streams) if aside else None
+                beside: Any = tuple([x[:n] for x, n in zip(s.values[aside], sizes, strict=True)] for s in streams) if aside else None
                 after = behind(net.model, node, joined[node], ready.tensors, beside)
                 step = Step(net, group, use, values[0], values[1] if dense else None, *geometry(node), originals.get(use.tensor), after, chosen)
                 yield step
@@ -131,7 +132,8 @@ def _escapes(holder: Node, use: Use, ready: Runnable, readers: set[Node]) -> boo
 
 def _apart(node: Node) -> bool:
     """Whether a convolution reads one channel for each output."""
-    return node.args[1].meta["val"].shape[1] == 1
+    weight: Any = node.args[1]
+    return bool(weight.meta["val"].shape[1] == 1)
 
 
 def _batches(images: Any, batch_size: int) -> list[tuple[Tensor, ...]]:
@@ -165,4 +167,5 @@ def _last_uses(order: Sequence[Node]) -> dict[Node, set[Node]]:
 def _first(output: Any, stream: Frontier, batch: int) -> Tensor:
     while isinstance(output, (list, tuple)):
         output = output[0]
-    return stream.values[output][batch]
+    value: Tensor = stream.values[output][batch]
+    return value

@@ -90,7 +90,7 @@ class Plugins:
     def protocol(self, text: str) -> Protocol:
         """A protocol by its name; "scratch-b[epochs=117]" is one with so many epochs, whatever its rule says."""
         name, params = parse_name(text)
-        found = self.offer("protocols", name).value
+        found: Protocol = self.offer("protocols", name).value
         return found.pinned(params) if params else found
 
     def model_name(self, name: str) -> str:
@@ -210,7 +210,8 @@ class Plugins:
                 self._fail(plugin, "bench_open_model", error)
             else:
                 if builder is not None:
-                    return builder
+                    found: Callable[..., Any] = builder
+                    return found
         return None
 
     def _fail(self, plugin: Plugin, hook: str, error: BaseException) -> None:

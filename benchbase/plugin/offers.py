@@ -170,7 +170,7 @@ def _check_class(cls: Any, base: type) -> None:
     """A subclass with a name, whose parameters (if any) are the fields of a frozen dataclass: they are its identity in every key."""
     if not isinstance(cls, type) or not issubclass(cls, base):
         raise TypeError(f"{_called(cls)} is no subclass of benchbase.{base.__name__}")
-    if not cls.name:
+    if not getattr(cls, "name", ""):
         raise ValueError(f"{cls.__name__} has no name")
     own = vars(cls)
     if "__dataclass_fields__" in own and not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]

@@ -13,7 +13,8 @@ def opened(builder: Callable[..., Any], num_classes: int, shape: Sequence[int]) 
     """The network for images of `shape` (channels, height, width): the builder is told the channels, and (height, width) where it has a
     parameter `image_size`."""
     more = {"image_size": tuple(shape[1:])} if asks_for_size(builder) else {}
-    return builder(num_classes, in_channels=shape[0], **more)
+    built: nn.Module = builder(num_classes, in_channels=shape[0], **more)
+    return built
 
 
 def asks_for_size(builder: Callable[..., Any]) -> bool:

@@ -101,7 +101,9 @@ class Moments:
     """Mean and standard deviation a channel, accumulated over batches in float64 (exact integers for uint8 images)."""
 
     def __init__(self) -> None:
-        self.count, self.sums, self.squares = 0, None, None
+        self.count = 0
+        self.sums: Any = None
+        self.squares: Any = None
 
     def add(self, images: Tensor) -> None:
         """Count a batch (n, channels, height, width) in."""
@@ -135,7 +137,8 @@ def checked(dataset: Dataset, split: str, images: Any, labels: Any) -> Tensor:
     need(not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < dataset.num_classes),
          lambda: f"labels from {int(labels.min())} to {int(labels.max())} with {dataset.num_classes} classes")
     need(images.dtype == torch.uint8 or bool(images.isfinite().all()), lambda: "images with nan or infinity in them")
-    return images if images.dtype == torch.uint8 else images.float()
+    sound: Tensor = images if images.dtype == torch.uint8 else images.float()
+    return sound
 
 
 def no_singles(batches: Iterable[tuple[Tensor, Tensor]], batch_size: int) -> Batches:

@@ -83,7 +83,8 @@ def yaml_of(raw: bytes) -> Any:
 
 def _bounded(yaml: Any, events: Any) -> None:
     """Raise ValueError where the text has a tag, is deep, or says more than MAX_NODES once its aliases are written out."""
-    total, open_, sizes = 0, [], {}
+    total, open_ = 0, list[Any]()
+    sizes: dict[Any, Any] = {}
     for event in events:
         if isinstance(event, yaml.NodeEvent):
             anchor = event.anchor

@@ -99,7 +99,8 @@ def write(record: Record | Failure, leaderboard: str | Path) -> Path:
             with contextlib.suppress(FileExistsError):
                 write_text(path, text, fresh=True)
                 return path
-        if same(read(path, type(record)), record):
+        there = read(path, Record) if isinstance(record, Record) else read(path, Failure)
+        if same(there, record):
             return path
     raise BenchError(f"{first} has {MAX_REPRODUCTIONS} reproductions", "move some of them away")
 

@@ -69,7 +69,9 @@ class Call:
 
     def counted(self, ids: Ids | None, size: int) -> bool:
         """Whether `size`, as written in the code of the call, is a number of the calling module; it then counts these nodes."""
-        names = numbers.named(self.module, size) if ids is not None and len(ids) == size and self.module is not None else []
+        if ids is None or len(ids) != size or self.module is None:
+            return False
+        names = numbers.named(self.module, size)
         for name in names:
             self.channels.counted(f"{self.path}.{name}".lstrip("."), ids, self.why("counted by one number"))
         return bool(names)

@@ -38,12 +38,14 @@ def _grouped(call: Call) -> Ids | None:
         call.tie(read[g], w[1], "a grouped convolution") if w[1] is not None else call.pin(read[g], "one input a group")
         call.tie(write[0], write[g], "a grouped convolution")
     call.written("weight", w[0])
-    return w[0]
+    written: Ids = w[0]
+    return written
 
 
 def _depthwise(call: Call) -> Ids | None:
     """Every input channel by itself. A kernel that is one and the same for all of them (blurring) is as wide as they are."""
-    x, w = call.args["input"][1], call.args["weight"][0]
+    x: Ids | None = call.args["input"][1]
+    w: Ids | None = call.args["weight"][0]
     times = call.shape("weight")[0] // call.shape("input")[1]
     if w is None and x is not None and times == 1 and operation(call.nodes["weight"]) in ("expand", "repeat"):
         return x

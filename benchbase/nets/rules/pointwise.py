@@ -44,7 +44,7 @@ def _note_kind(call: Call, activations: list[tuple[str, Layout, tuple[int, ...]]
     """Remember sums of two activations, and gates: factors with one value for many positions."""
     name = operation(call.node)
     for d in range(1, len(call.out) + 1):
-        facing = [(layout[-d], shape) for _, layout, shape in activations if len(shape) >= d and layout[-d] is not None]
+        facing = [(ids, shape) for _, layout, shape in activations if len(shape) >= d and (ids := layout[-d]) is not None]
         if len(facing) < 2:
             continue
         if name in SUMS:

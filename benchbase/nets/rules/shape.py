@@ -163,7 +163,7 @@ def expand(call: Call) -> Layout:
     """Repetition of a dimension of one entry: no channels come of it."""
     x, shape, out = call.args["self"], call.shape("self"), call.out
     new = len(out) - len(shape)
-    return [None] * new + [ids if shape[d] == out[new + d] else None for d, ids in enumerate(x)]
+    return [*[None] * new, *(ids if shape[d] == out[new + d] else None for d, ids in enumerate(x))]
 
 
 def repeat(call: Call) -> Layout:

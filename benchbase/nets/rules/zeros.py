@@ -27,7 +27,7 @@ def zero(node: Any, parameter: Callable[[Node], bool], known: dict[Node, bool] |
     parameter: whether a node is a parameter as it is.  known: what was found out about other nodes.
     """
     if not isinstance(node, Node):
-        return node == 0
+        return bool(node == 0)
     known = {} if known is None else known
     if node not in known:
         known[node] = False  # until it is found out

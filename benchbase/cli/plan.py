@@ -68,7 +68,7 @@ def text(made: Plan, ahead: Forecast) -> str:
     """A plan for people."""
     said = made.to_json()
     most = "at most " if said["at_most"] else ""
-    rows = [("", "asked", "distinct", "cached", "to run")]
+    rows: list[tuple[str, ...]] = [("", "asked", "distinct", "cached", "to run")]
     rows += [(name, *(f"{most if key == 'to_run' else ''}{said['stages'][kind][key]:,}" for key in ("asked", "distinct", "cached", "to_run")))
              for kind, name in NAMES.items()]
     lines = [count(made.cells, "cell"), *columns(rows)]

@@ -44,7 +44,7 @@ class Processes:
                 while left or any(worker.busy for worker in workers):
                     self._occupy(workers, make, left, jobs)
                     for worker in waited(workers):
-                        index, (how, what) = worker.index, worker.answer()
+                        index, (how, what) = worker.cell, worker.answer()
                         if how == "done":
                             yield index, what
                         elif how == "failed":

@@ -83,9 +83,10 @@ class Ready:
         if not isinstance(self.pruned, Done):
             return 0
         dense = self.target.dense.macs
-        chosen = [done.info for done in (self.pruned, *(trial.pruned for trial in self.others)) if done]
-        return sum(info["images"] * self.cell.method.passes * dense + info["tuned"]["macs"] for info in chosen) \
+        chosen: list[Any] = [done.info for done in (self.pruned, *(trial.pruned for trial in self.others)) if done]
+        spent: int = sum(info["images"] * self.cell.method.passes * dense + info["tuned"]["macs"] for info in chosen) \
             + sum(TRAIN_FACTOR * trial.own.info["images"] * dense for trial in self.others)
+        return spent
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def prepared(cell: Cell, machine: Any, do: Callable[..., Any]) -> Ready:
     run, code = {"data": work.data, "machine": machine}, work.code or None
     other = prepared(comparable(cell, cell.like), machine, do) if cell.like else None
     budget = left_by(other, cell.budget) if other else cell.budget
-    if budget.like is None:
+    if budget.like is None or other is None:
         target = foreseen(do(stages.resolve, cell.label, architecture=work.dense, method=method, budget=budget, code=code), cell)
     else:
         target = replace(other.target, budget=budget, pruned=None, architecture=None)

@@ -94,8 +94,14 @@ class Bench:
 
     def __call__(self, index: int, shared: Shared | None = None) -> CellReport:
         """Run one cell: its report, whatever happens short of a wrong command. KeyboardInterrupt carries the report of what was done."""
-        cell, events, records, failed = self.cells[index], [], [], []
-        do = replace(self.do, observe=lambda event: (events.append(event), self.do.observe(event)))
+        cell, events = self.cells[index], list[Event]()
+        records: list[Path] = []
+        failed: list[tuple[tuple[str, str, str], Path | None]] = []
+
+        def seen(event: Event) -> None:
+            events.append(event)
+            self.do.observe(event)
+        do = replace(self.do, observe=seen)
 
         def report(whole: bool = True) -> CellReport:
             told, paths = zip(*failed) if failed else ((), ())
@@ -111,7 +117,7 @@ class Bench:
                                for name, error in outcome.gauged.items() if isinstance(error, BenchError)]
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(str(stop), report(whole=False)) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- one failed cell
             failed.append(self.failed(cell, as_failure(error, "experiment")))
         return report()
 
@@ -124,7 +130,7 @@ class Bench:
 
 
 def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
-               watch: Watch = lambda running: None, sweep: str = "") -> Bench:
+               watch: Callable[[Running | Epoch], None] = lambda running: None, sweep: str = "") -> Bench:
     """Look every name of the suite up and load its data. sweep: what this sweep is called in the store; by default a new name.
 
     Raises BenchError before anything has run.
@@ -236,6 +242,6 @@ def _open_worker(suite: Suite, settings: Settings, shared: Shared, sweep: str, s
     return partial(open_suite(suite, settings, observe=tell, watch=tell, sweep=sweep), shared=shared)
 
 
-def _open_steps(suite: Suite, settings: Settings, sweep: str, tell: Watch) -> Callable[[Step], Ran]:
+def _open_steps(suite: Suite, settings: Settings, sweep: str, tell: Callable[[Running | Epoch], None]) -> Callable[[Step], Ran]:
     bench = open_suite(suite, settings, watch=tell, sweep=sweep)
     return lambda step: run_step(step, bench.cells[step.cell], bench.machine, bench.do)

@@ -54,8 +54,9 @@ def _resolve(tools: Tools, folder: Path, *, architecture: Architecture, method: 
     model, trace = tools.traced(architecture)
     seen = foresee(model, method.value, budget, trace)
     gathers = {f"{name}.index" for name, module in model.named_modules() if isinstance(module, ChannelSelect)}
-    known = seen.shapes is not None and not gathers & set(seen.shapes) and not seen.budget.reads
-    shape = replace(architecture, shapes=seen.shapes, widths=seen.widths, dropped=seen.dropped).to_json() if known else None
+    shapes = seen.shapes
+    known = shapes is not None and not gathers & set(shapes) and not seen.budget.reads
+    shape = replace(architecture, shapes=shapes or {}, widths=seen.widths, dropped=seen.dropped).to_json() if known else None
     info = {"budget": seen.budget.to_json(), "architecture": shape, "dense": asdict(seen.dense), "pruned": seen.pruned and asdict(seen.pruned),
             "positions": [list(pair) for pair in trace.positions]}
     return digest(info), info
@@ -112,7 +113,9 @@ def begun(tools: Tools, architecture: Architecture, seed: int, start: Done | Non
     """The network that a training starts with, and the names of weights whose initialiser is not known."""
     if start is not None:
         return tools.load(architecture, start.folder / WEIGHTS), ()
-    return tools.fresh(architecture, initial(architecture, seed) if architecture.dense else seed_of(seed, "scratch", architecture.digest), masks)
+    own = initial(architecture, seed) if architecture.dense else seed_of(seed, "scratch", architecture.digest)
+    made: tuple[Any, Any] = tools.fresh(architecture, own, masks)
+    return made
 
 
 def initial(architecture: Architecture, seed: int) -> int:
@@ -143,7 +146,7 @@ def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, ar
     machine.prepare()
     loaded, model = tools.data(data.dataset), tools.load(architecture, weights.folder / WEIGHTS)
     calibration = Calibration(loaded, seed_of(seed, "calibration"))
-    anew = again and Again(again, lambda: tools.fresh(architecture, initial(architecture, seed))[0].state_dict())
+    anew = None if again is None else Again(again, lambda: tools.fresh(architecture, initial(architecture, seed))[0].state_dict())
     tuner = Tuner(recipe, loaded, seed, data.fingerprint, machine, anew) if recipe or again else None
     pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method", method.identity[0]),
                            architecture, tuner, tools.traced(architecture)[1])

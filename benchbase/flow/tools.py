@@ -68,7 +68,8 @@ class Tools:
             from benchbase.nets.graph import read
             model, _ = self.fresh(architecture, seed=0)
             self.traces[architecture.digest] = model, read(model, self.example(architecture))
-        return self.traces[architecture.digest]
+        found: tuple[Any, Any] = self.traces[architecture.digest]
+        return found
 
     def load(self, architecture: Architecture, weights: Path) -> Any:
         """The network of `architecture` with the weights of a file, matched by name, shape and type."""

@@ -78,7 +78,7 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
             if checkpoints.on_loss is not None:
                 checkpoints.on_loss(epoch, loss, run.optimiser.param_groups[0]["lr"])
             if checkpoints.on_epoch is not None:
-                checkpoints.on_epoch(epoch, lambda done=epoch + 1: state_of(done, model, run.optimiser, callbacks))
+                checkpoints.on_epoch(epoch, lambda done=epoch + 1: state_of(done, model, run.optimiser, callbacks))  # type: ignore[misc]
         callbacks.finish(model)
         model.zero_grad(set_to_none=True)
         model.train(mode)
@@ -144,7 +144,7 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     weights = [p for p in model.parameters() if p.requires_grad]
     spared = [] if recipe.decay_norms else [p for p in weights if p.ndim <= 1]
     chosen = {id(p) for p in spared}
-    groups = [{"params": [p for p in weights if id(p) not in chosen]}, {"params": spared, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": [p for p in weights if id(p) not in chosen]}, {"params": spared, "weight_decay": 0.0}]
     return torch.optim.SGD([g for g in groups if g["params"]], lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
                            nesterov=recipe.nesterov, fused=True)
 

@@ -78,7 +78,7 @@ class Machine:
         import torch
 
         layout = self.format_of(model)
-        model.to(self.device, memory_format=layout)
+        model.to(self.device, memory_format=layout)  # type: ignore[call-overload]  # its stubs know either, not both
         try:
             yield layout
         finally:

@@ -6,7 +6,13 @@ from typing import Any, ClassVar
 
 from benchbase import BenchError, Method, Selection, hookimpl
 
-from .sss import Blocks
+
+@dataclass(frozen=True)
+class Blocks:
+    """All blocks, as a budget counts them."""
+
+    width: int
+    name: str = "blocks"
 
 
 @dataclass(frozen=True)

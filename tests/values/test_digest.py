@@ -3,8 +3,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field, make_dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from benchbase.values.cost import Cost
 from benchbase.values.digest import canonical, digest, seed_of, to_json
 from benchbase.values.recipe import Recipe
 
+ROOT = Path(__file__).parents[2]
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 PLAIN = st.recursive(st.none() | st.booleans() | st.integers(-10**20, 10**20) | FLOATS | st.text(max_size=8),
                      lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=12)
@@ -43,6 +48,31 @@ class Point:
 def test_golden(value, expected):
     """A change here orphans every store and every record's key: don't, or raise the protocol version."""
     assert digest(value) == expected
+
+
+def pythons() -> list[str]:
+    """Those of this machine that start, this one first."""
+    found = [shutil.which(f"python3.{minor}") for minor in range(10, 16)]
+    return [sys.executable, *(p for p in found if p and subprocess.run([p, "-c", ""], capture_output=True, check=False).returncode == 0)]
+
+
+CODE = """
+from benchbase.values.budget import Budget
+from benchbase.values.digest import digest, seed_of
+groups = [f"layer{i}.{j}" for i in range(9) for j in "ab"]
+there = {name: n + 1 for n, name in enumerate(groups)}
+back = {name: there[name] for name in sorted(set(groups), key=hash)}
+print(digest(Budget(widths=there)), digest(Budget(widths=back)), seed_of("a", 1, back))
+"""
+
+
+@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("seed", ["0", "1", "random"])
+def test_other_processes_pythons_and_orders_come_to_the_same(python, seed):
+    """Keys are made on one machine and looked up on another. Of Python versions those that are installed here."""
+    widths = {f"layer{i}.{j}": 2 * i + n + 1 for i in range(9) for n, j in enumerate("ab")}
+    said = subprocess.run([python, "-c", CODE], capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)})
+    assert said.stdout.split() == [digest(Budget(widths=widths))] * 2 + [str(seed_of("a", 1, widths))]
 
 
 def test_golden_seed():

@@ -4,16 +4,23 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchbase.cli.folders import existing, problem
 from benchbase.cli.options import json_option, leaderboard_option, data_option, store_option, traceback_option
-from benchbase.cli.output import bytes_text, out, print_json
+from benchbase.cli.output import bytes_text, count, out, print_json
 from benchbase.errors import BenchError
+
+if TYPE_CHECKING:
+    from benchbase.flow.inventory import Kept
+    from benchbase.flow.store import Store
 
 PACKAGES = ("benchbase", "torch", "torchvision", "timm", "numpy", "scipy", "safetensors", "pydantic", "pluggy", "click", "rich", "scikit-learn")
 ROOM = 2e9  # bytes that should be free for weights and data
@@ -22,40 +29,51 @@ OPTIONAL = ("torchvision", "timm")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. level: "ok", "warning" or "error" (a run cannot work).  todo: how to mend it."""
+    """One thing looked at. level: "ok", "warning" or "error" (a run cannot work).  todo: how to mend it.  mend: mends it and says what was done;
+    None where that is not for a program to do."""
 
     topic: str
     level: str
     what: str
     todo: str = ""
+    mend: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self, mended: str | None) -> dict[str, Any]:
+        """As plain data. mended: what was done about it."""
+        return {"topic": self.topic, "level": self.level, "what": self.what, "todo": self.todo, "mendable": self.mend is not None, "mended": mended}
 
 
 @click.command("doctor")
+@click.option("--fix", is_flag=True,
+              help="Mend what can be mended without loss: make missing folders, remove what dead processes have left in the store.")
 @store_option
 @data_option
 @leaderboard_option
 @json_option
 @traceback_option
-def command(store: str | None, data: str | None, leaderboard: str | None, as_json: bool) -> int:
+def command(fix: bool, store: str | None, data: str | None, leaderboard: str | None, as_json: bool) -> int:
     """Check what a run needs: versions of packages, devices, plugins (broken ones, and names that two of them offer), folders that can be
-    written, free disk, and settings of the environment that make threads spin. Each problem comes with how to mend it.
+    written, free disk, what processes that died have left in the store, and settings of the environment that make threads spin. Each problem comes
+    with how to mend it; --fix does so where nothing can be lost.
 
     The exit code is 1 where something is wrong that keeps runs from working, else 0.
 
     \b
     Examples:
       bench doctor
+      bench doctor --fix
       bench doctor --store /scratch/store --json
     """
-    found = [*packages(), *devices(), *plugins(), *folders(store, data, leaderboard), *environment()]
+    found = [*packages(), *devices(), *plugins(), *folders(store, data, leaderboard), *leftovers(store), *environment()]
     code = int(any(f.level == "error" for f in found))
+    told = [(f, f.mend() if fix and f.mend is not None else None) for f in found]
     if as_json:
-        print_json({"findings": [asdict(f) for f in found], "exit": code})
+        print_json({"findings": [f.to_json(mended) for f, mended in told], "exit": code})
         return code
-    for f in found:
+    for f, mended in told:
         out(f"{f.level:8}{f.topic}: {f.what}")
-        if f.todo:
-            out(f"{'':8}{f.todo}")
+        if mended or f.todo:
+            out(f"{'':8}{f'mended: {mended}' if mended else f.todo}")
     return code
 
 
@@ -126,9 +144,45 @@ def folders(store: str | None, data: str | None, leaderboard: str | None) -> Ite
             yield Finding(topic, "error", f"{path}: {why}", f"make it writable, or name another folder with {flag}")
             continue
         free = shutil.disk_usage(existing(path)).free
-        low = free < ROOM
-        yield Finding(topic, "warning" if low else "ok", f"{path}: writable, {bytes_text(free)} free",
-                      f"make room, or name a folder on another disk with {flag}" if low else "")
+        low, there = free < ROOM, path.is_dir()
+        yield Finding(topic, "warning" if low else "ok", f"{path}: {'writable' if there else 'not there yet, can be made'}, {bytes_text(free)} free",
+                      f"make room, or name a folder on another disk with {flag}" if low else "",
+                      None if there or topic == "leaderboard" else partial(made, path))
+
+
+def made(path: Path) -> str:
+    """Make the folder; what was done."""
+    path.expanduser().mkdir(parents=True, exist_ok=True)
+    return "the folder was made"
+
+
+def leftovers(store: str | None) -> Iterator[Finding]:
+    """What no run would read in the store: of processes that died, damaged stages, checkpoints of trainings that are done."""
+    from benchbase.flow.inventory import inventory, rubbish
+    from benchbase.flow.settings import settings_of
+    from benchbase.flow.store import Store
+
+    root = Store(settings_of(store).store)
+    if not root.root.is_dir():
+        return
+    try:
+        items = rubbish(inventory(root))
+    except BenchError as error:
+        yield Finding("store", "error", error.what, error.todo)
+        return
+    if items:
+        yield Finding("store", "warning", f"{count(len(items), 'folder')} that no run would read, {bytes_text(sum(k.size for k in items))}: "
+                      f"{', '.join(sorted({k.state for k in items}))}", "bench doctor --fix removes them, as `bench store gc` does",
+                      partial(swept, root, items))
+
+
+def swept(store: Store, items: list[Kept]) -> str:
+    """Remove them; what was done."""
+    from benchbase.flow.inventory import remove
+
+    gone, held = remove(store, items)
+    return f"removed {count(len(gone), 'folder')}, {bytes_text(sum(k.size for k in gone))}" \
+        + (f"; {count(len(held), 'folder')} stay: a running process holds them" if held else "")
 
 
 def environment() -> Iterator[Finding]:

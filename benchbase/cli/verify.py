@@ -54,8 +54,9 @@ def verify(folder: str, against: str | None, recount: bool, as_json: bool, quiet
 @click.command("changes", short_help="Print what is new since a commit, as Markdown.")
 @click.argument("folder", required=False, default="leaderboard", metavar="[DIR]", shell_complete=complete.folders)
 @click.option("--against", metavar="GITREF", required=True, help="The commit of the leaderboard's repository that it is held against.")
+@json_option
 @traceback_option
-def changes(folder: str, against: str) -> None:
+def changes(folder: str, against: str, as_json: bool) -> None:
     """Print the rows of the leaderboard in DIR (default: ./leaderboard) that are new or changed since a commit: accuracies, verdicts, ranks and
     what they were, and what stands above a row at no more multiply-adds.
 
@@ -69,8 +70,12 @@ def changes(folder: str, against: str) -> None:
     from benchbase.board.history import tables_at
     from benchbase.board.verify import versions
 
-    for version in versions(Path(folder)):
-        out(to_markdown(find(tables_at(version, against), load(version))))
+    found = {version.name: find(tables_at(version, against), load(version)) for version in versions(Path(folder))}
+    if as_json:
+        print_json({"against": against, "versions": [{"version": name, "rows": len(rows), "table": to_markdown(rows)} for name, rows in found.items()]})
+        return
+    for rows in found.values():
+        out(to_markdown(rows))
 
 
 def tell(report: Report) -> None:

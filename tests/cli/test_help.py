@@ -38,7 +38,9 @@ def read(words: list[str]) -> tuple[click.Command, click.Context]:
     command, rest = cli, list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         with click.Context(command) as ctx:
-            command = command.get_command(ctx, rest.pop(0))
+            command = command.get_command(ctx, word := rest.pop(0))
+            if command is None:
+                raise click.UsageError(f"unknown command {word}")
     return command, command.make_context(command.name, rest, resilient_parsing="--help" in rest)
 
 
@@ -67,3 +69,9 @@ def test_an_example_that_is_no_command_would_be_seen():
         read(["run", "--methods", "thinet"])
     assert examples(click.Command("x", help="Text.\n\nExamples:\n  bench run -m 'a b' && bench check x    prose\n  not bench\n")) == [
         ["run", "-m", "a b"], ["check", "x"]]
+
+
+@pytest.mark.parametrize("name", [name for name, command in ALL if not isinstance(command, click.Group) and name != "completion"])
+def test_every_verb_that_says_something_says_it_as_json(name):
+    command = dict(ALL)[name]
+    assert any("--json" in param.opts for param in command.params)

@@ -58,6 +58,8 @@ def test_against_a_commit(board):
     said = bench("leaderboard", "verify", "--against", "HEAD")
     assert said.code == 1 and "was removed" in said.out
     assert "| l1-norm | 0.5 | -1 |" in bench("leaderboard", "changes", "--against", "HEAD").out
+    (version,) = json.loads(bench("leaderboard", "changes", "--against", "HEAD", "--json").out)["versions"]
+    assert (version["version"], version["rows"]) == ("v1", 1) and "| l1-norm | 0.5 | -1 |" in version["table"]
 
 
 @pytest.mark.parametrize("arguments", [("nowhere",), ("leaderboard", "--against", "nowhere"), ("leaderboard", "--agianst", "HEAD")])

@@ -18,7 +18,7 @@ from benchbase.training.loaders import Loaders
 from benchbase.training.loop import Checkpoints, train_
 from benchbase.training.machine import Machine
 from benchbase.training.seeds import Seeds
-from benchbase.values.cost import Cost
+from benchbase.values.cost import Cost, pruned_cost
 from benchbase.values.digest import seed_of
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe
@@ -43,11 +43,9 @@ class Hand:
 
     @property
     def costs(self) -> tuple[Cost, Cost]:
-        """(dense, pruned). Weights that happen to be zero count; masked ones do not."""
-        report, masked = self.pruned.report, bool(self.pruned.masks)
-        params, macs = report["params"], report["macs"]
-        nonzero, macs_nonzero = (report["nonzero"]["pruned"], report["macs_nonzero"]["pruned"]) if masked else (params["pruned"], macs["pruned"])
-        return Cost(params["dense"], macs["dense"], params["dense"], macs["dense"]), Cost(params["pruned"], macs["pruned"], nonzero, macs_nonzero)
+        """(dense, pruned)."""
+        params, macs = self.pruned.report["params"]["dense"], self.pruned.report["macs"]["dense"]
+        return Cost(params, macs, params, macs), pruned_cost(self.pruned.report, bool(self.pruned.masks))
 
 
 def run_protocols(hand: Hand, protocols: Sequence[Protocol], seeds: Sequence[int]) -> Results:

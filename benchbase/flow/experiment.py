@@ -13,7 +13,7 @@ from benchbase.flow.search import UNITS, Trial, asked, nearest, tried
 from benchbase.flow.store import Done
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget, budget_of
-from benchbase.values.cost import TRAIN_FACTOR, Cost
+from benchbase.values.cost import TRAIN_FACTOR, Cost, pruned_cost
 from benchbase.values.digest import digest
 from benchbase.values.protocol import Protocol
 from benchbase.values.recipe import Recipe
@@ -57,14 +57,10 @@ class Ready:
 
     @property
     def cost(self) -> Cost:
-        """The pruned network's cost. Weights that happen to be zero count; masked ones do not (contract: scratch-b of masked networks)."""
+        """The pruned network's cost; what is foreseen of it where a plan has not run it."""
         if not isinstance(self.pruned, Done):
             return self.target.pruned or self.target.dense
-        report = self.pruned.info["report"]
-        params, macs = report["params"]["pruned"], report["macs"]["pruned"]
-        if not self.masked:
-            return Cost(params, macs, params, macs)
-        return Cost(params, macs, report["nonzero"]["pruned"], report["macs_nonzero"]["pruned"])
+        return pruned_cost(self.pruned.info["report"], self.masked)
 
     @property
     def masked(self) -> bool:

@@ -1,7 +1,9 @@
 """What a network costs."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 TRAIN_FACTOR = 3  # multiply-adds of one training step over those of one forward pass: the backward pass costs two
 
@@ -18,3 +20,10 @@ class Cost:
     macs: int
     nonzero: int
     macs_nonzero: int
+
+
+def pruned_cost(report: Mapping[str, Any], masked: bool) -> Cost:
+    """The pruned network's cost, from the report of its pruning. Weights that happen to be zero count; masked ones do not (contract: scratch-b
+    of masked networks)."""
+    params, macs = report["params"]["pruned"], report["macs"]["pruned"]
+    return Cost(params, macs, report["nonzero"]["pruned"], report["macs_nonzero"]["pruned"]) if masked else Cost(params, macs, params, macs)

@@ -6,13 +6,7 @@ from typing import Any, ClassVar
 
 from benchbase import BenchError, Method, Selection, hookimpl
 
-
-@dataclass(frozen=True)
-class Blocks:
-    """All blocks, as a budget counts them."""
-
-    width: int
-    name: str = "blocks"
+from ._blocks import Blocks
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchbase import BenchError, Callback, Method, Selection, hookimpl
 
+from ._blocks import Blocks
 from ._masks import shares
 from ._reported import Reported
 from ._scores import at_least
@@ -131,14 +132,6 @@ def excess(budget: Any, report: Mapping[str, Any] | None) -> float:
     key, share = ("macs", budget.macs) if budget.macs is not None else ("params", budget.params)
     over = report["achieved"][key] - share
     return 0 if abs(over) <= TOLERANCE else over
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """All blocks, as a budget counts them."""
-
-    width: int
-    name: str = "blocks"
 
 
 @hookimpl

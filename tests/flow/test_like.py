@@ -13,7 +13,8 @@ from benchbase.flow.store import Done
 from benchbase.plugin.manager import load_plugins
 from benchbase.values.budget import Budget
 from benchbase.values.record import load_records
-from benchbase_plugins.methods.sss import SSS, Blocks
+from benchbase_plugins.methods._blocks import Blocks
+from benchbase_plugins.methods.sss import SSS
 
 
 def rows_of(settings):

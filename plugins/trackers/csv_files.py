@@ -9,7 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchbase import BenchError, hookimpl
+from benchbase import hookimpl
+
+from ._folder import made
 
 VARIABLE = "BENCH_CSV"
 EPOCHS, STAGES = "epochs.csv", "stages.csv"
@@ -22,14 +24,11 @@ def bench_sweep_begins(cells: int) -> None:
     folder = os.environ.get(VARIABLE)
     if not folder:
         return
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    with made(VARIABLE, folder) as place:
         for name, head in HEADS.items():
-            with (Path(folder) / name).open("a", newline="", encoding="utf-8") as file:
+            with (place / name).open("a", newline="", encoding="utf-8") as file:
                 if not file.tell():
                     csv.writer(file).writerow(head)
-    except OSError as error:
-        raise BenchError(f"{VARIABLE}={folder}: cannot write there: {error.strerror or error}", f"name another folder, or unset {VARIABLE}") from None
 
 
 @hookimpl

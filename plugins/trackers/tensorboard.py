@@ -12,6 +12,8 @@ from typing import Any
 
 from benchbase import BenchError, hookimpl
 
+from ._folder import made
+
 VARIABLE = "BENCH_TENSORBOARD"
 OPEN: dict[str, Any] = {}  # writers of the trainings under way: a hook has no other place to keep one
 
@@ -22,16 +24,13 @@ def bench_sweep_begins(cells: int) -> None:
     if not folder:
         return
     try:
-        from torch.utils.tensorboard import SummaryWriter as SummaryWriter
+        import torch.utils.tensorboard  # noqa: F401 -- it imports the package
     except ImportError as error:
         raise BenchError(f"{VARIABLE} is set, and {error.name or 'tensorboard'} is not installed",
                          f"pip install 'benchbase[tensorboard]', or unset {VARIABLE}") from None
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
+    with made(VARIABLE, folder) as place:
+        if not os.access(place, os.W_OK):
             raise OSError("it is not writable")
-    except OSError as error:
-        raise BenchError(f"{VARIABLE}={folder}: cannot write there: {error.strerror or error}", f"name another folder, or unset {VARIABLE}") from None
 
 
 @hookimpl

@@ -1,29 +1,12 @@
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 from factory import record
+from markup import Cells
 
 from benchbase import BenchError, tables
 from benchbase.board.notebook import Tables
 from benchbase.values.record import write
-
-
-class Cells(HTMLParser):
-    """The tags and the texts of some HTML."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def some(model: str = "vgg-digits", method: str = "l1-norm"):

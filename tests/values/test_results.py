@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import doctest
 import statistics
-from html.parser import HTMLParser
 
 import pytest
+from markup import Cells
 
 from benchbase import BenchError, Cost
 from benchbase.values import results
@@ -13,22 +13,6 @@ from benchbase.values.results import Result, Results, html_table
 DENSE, SMALL = Cost(1000, 9000, 1000, 9000), Cost(250, 3000, 250, 3000)
 FOUND = Results((Result("unpruned", "as given", 0, (90.0,), (0.3,)),
                  Result("<script>alert(1)</script>", "fresh", 7, (80.0, 81.0, 83.0), (0.5, 0.5, 0.8))), DENSE, SMALL)
-
-
-class Cells(HTMLParser):
-    """The tags and the texts of some HTML."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def test_doctests():

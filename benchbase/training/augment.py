@@ -13,11 +13,18 @@ def crop_flip(images: Tensor, generator: torch.Generator, pad: int = 4, flip: bo
     and 1.6 ms by indexing in four dimensions.
     """
     n, channels, height, width = images.shape
-    top, left = torch.randint(0, 2 * pad + 1, (2, n), generator=generator)
-    rows, columns = top[:, None] + torch.arange(height), left[:, None] + torch.arange(width)
+    draws = [*torch.randint(0, 2 * pad + 1, (2, n), generator=generator)]
     if flip:
-        mirrored = torch.rand(n, generator=generator) < 0.5
-        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    pixels = (rows[:, :, None] * (width + 2 * pad) + columns[:, None, :]).view(n, 1, height * width).to(images.device)
+        draws.append((torch.rand(n, generator=generator) < 0.5).long())
+    top, left, *mirrored = sent(torch.stack(draws), images.device)[..., None]
+    rows, columns = top + torch.arange(height, device=images.device), left + torch.arange(width, device=images.device)
+    if flip:
+        columns = torch.where(mirrored[0] > 0, columns.flip(1), columns)
+    pixels = (rows[:, :, None] * (width + 2 * pad) + columns[:, None, :]).view(n, 1, height * width)
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     return padded.flatten(2).gather(2, pixels.expand(n, channels, -1)).view(images.shape)
+
+
+def sent(numbers: Tensor, device: torch.device) -> Tensor:
+    """`numbers`, few and on the CPU, on their way to `device`: pinned, or the host would wait until the GPU has done all that it was given before."""
+    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers.to(device)

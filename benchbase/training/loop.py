@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from benchbase.errors import BenchError
 from benchbase.training.callbacks import Chain, KeepMasks
+from benchbase.training.captured import captured
 from benchbase.training.data import Data
 from benchbase.training.evaluation import Evaluation, evaluate, logits_of, recompute_bn_
 from benchbase.training.machine import Machine
@@ -66,7 +68,8 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
             callback.start(model if net is None else net)
         if keep is not None:
             keep.start(model)
-        run = Run(model, sgd(model, recipe), recipe, data, seeds, machine, callbacks, layout)
+        forward = partial(forward_and_backward, model, data.num_classes, recipe.label_smoothing, machine)
+        run = Run(model, sgd(model, recipe), recipe, data, seeds, captured(forward, model) if machine.records else forward, callbacks, layout)
         if net is not None:
             net.rate = lambda: run.optimiser.param_groups[0]["lr"]
         if checkpoints.resume is not None:
@@ -90,14 +93,14 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
 
 @dataclass(frozen=True)
 class Run:
-    """One training under way."""
+    """One training under way. loss_of(images, labels): the loss of a batch, detached; its gradients are in the model afterwards."""
 
     model: nn.Module
     optimiser: torch.optim.SGD
     recipe: Recipe
     data: Data
     seeds: Seeds
-    machine: Machine
+    loss_of: Callable[[Tensor, Tensor], Tensor]
     callbacks: Chain
     layout: torch.memory_format
 
@@ -126,14 +129,20 @@ class Run:
 
     def step_(self, x: Tensor, y: Tensor) -> Tensor:
         """One step on a batch; its loss, detached."""
-        with self.machine.autocast():
-            loss = F.cross_entropy(logits_of(self.model(x), len(y), self.data.num_classes), y, label_smoothing=self.recipe.label_smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.loss_of(x, y)
         self.callbacks.after_backward(self.model)
         self.optimiser.step()
         self.callbacks.after_step(self.model)
-        return loss.detach()
+        return loss
+
+
+def forward_and_backward(model: nn.Module, classes: int, smoothing: float, machine: Machine, x: Tensor, y: Tensor) -> Tensor:
+    """The loss of a batch, detached. The gradients are its own: older ones are gone."""
+    model.zero_grad(set_to_none=True)
+    with machine.autocast():
+        loss = F.cross_entropy(logits_of(model(x), len(y), classes), y, label_smoothing=smoothing)
+    loss.backward()
+    return loss.detach()
 
 
 def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:

@@ -20,13 +20,15 @@ WIDE = 256  # channels above which plain NCHW is faster
 @dataclass(frozen=True)
 class Machine:
     """device: "cpu", "cuda" or "cuda:i".  precision: "fp32", or "bf16" (autocast, weights stay fp32).  threads: of one operation.
-    memory_format: "auto" (by the rule of `format_of`), "channels_last" or "contiguous".  deterministic: same bits on a GPU too."""
+    memory_format: "auto" (by the rule of `format_of`), "channels_last" or "contiguous".  deterministic: same bits on a GPU too.
+    graphs: a GPU's forward and backward passes are recorded once and replayed; the same kernels, so that it enters no key."""
 
     device: str = "cpu"
     precision: str = "fp32"
     threads: int = 1
     memory_format: str = "auto"
     deterministic: bool = False
+    graphs: bool = True
 
     def __post_init__(self) -> None:
         for what, value, known in (("precision", self.precision, PRECISIONS), ("memory format", self.memory_format, FORMATS)):
@@ -40,14 +42,21 @@ class Machine:
         """What enters keys: which of several equal GPUs ran does not."""
         return [self.device.split(":")[0], self.precision, self.threads, self.memory_format, self.deterministic]
 
+    @property
+    def records(self) -> bool:
+        """Whether passes of a training are replayed from a recording."""
+        return self.graphs and self.device != "cpu"
+
     def prepare(self) -> None:
-        """Set torch's global switches to what this machine says: thread count, and on a GPU how cuDNN chooses its algorithms."""
+        """Set torch's global switches to what this machine says: thread count, and on a GPU how cuDNN chooses its algorithms. fp32 there means
+        all 24 bits: torch's default would let convolutions round their inputs to 11 (TF32)."""
         import torch
 
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = not self.deterministic
+        torch.backends.cudnn.allow_tf32 = False
         torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
 
     def autocast(self) -> AbstractContextManager[Any]:

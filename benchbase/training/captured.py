@@ -1,6 +1,7 @@
 """Forward and backward pass of a training as one CUDA graph: small networks at small batches are bound by launches, not by the GPU."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ class Captured:
     the short last one, go through `forward` itself. Every step trains: the first ones and the recording are no extra ones.
 
     The same kernels on the same numbers: what changes is who launches them. Callbacks and the optimiser run between the replays, so that they
-    may be any Python. A network that cannot be recorded (its forward asks the GPU for a number) is trained without.
+    may be any Python. A network that cannot be recorded (its forward asks the GPU for a number, and Python goes on by it) is trained without.
     """
 
     def __init__(self, forward: Pass, model: nn.Module, record: Record, side: Callable[[], Any]) -> None:
@@ -40,8 +41,10 @@ class Captured:
             return self.forward(x, y)
         self.steps += 1
         if self.steps <= FIRST:
-            with self.side():
-                return self.forward(x, y)
+            with self.side(), watched() as waits:
+                loss = self.forward(x, y)
+            self.refused = self.steps == FIRST and bool(waits)
+            return loss
         if self.replay is None and not self._recorded(x, y):
             return self.forward(x, y)
         return self._replayed(x, y)
@@ -55,8 +58,6 @@ class Captured:
             self.replay = self.record(lambda: self.forward(self.x, self.y))
         except RuntimeError:
             self.refused = True
-            for parameter in self.parameters:
-                parameter.grad = None
             return False
         self.gradients = [parameter.grad for parameter in self.parameters]
         return True
@@ -77,15 +78,37 @@ def captured(forward: Pass, model: nn.Module) -> Pass:
     stream = torch.cuda.Stream()
 
     def record(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            loss = run()
+        graph, generator = torch.cuda.CUDAGraph(), torch.cuda.default_generators[torch.cuda.current_device()]
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                loss = run()
+        except RuntimeError:
+            generator.graphsafe_set_state(generator.clone_state())  # the old one would think for ever that it is being recorded
+            raise
 
         def replay() -> Tensor:
             graph.replay()
             return loss
         return replay
     return Captured(forward, model, record, lambda: beside(stream))
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """What within waits for the GPU; nothing of that kind can be recorded."""
+    waits: list[str] = []
+    if not torch.cuda.is_available():
+        yield waits
+        return
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield waits
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+    waits += [str(one.message) for one in said if "synchronizing CUDA" in str(one.message)]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchbase.nets.method import Callback
-from benchbase.training.captured import FIRST, Captured, hooked
+from benchbase.training.captured import FIRST, Captured, captured, hooked
 from benchbase.training.data import load
 from benchbase.training.loop import forward_and_backward, train_
 from benchbase.training.machine import Machine
@@ -117,7 +117,7 @@ def trained(make, machine, data, callback=None, masks=None):
 
 @gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("what", ["plain", "callback", "masks", "dropout", "asking"])
+@pytest.mark.parametrize("what", ["asking", "plain", "callback", "masks", "dropout"])
 def test_a_replayed_training_is_the_training(Tiny, small, precision, what):
     machine, data = Machine("cuda", precision, deterministic=True), load(Tiny(), Path(), "cuda")
     make = {"dropout": partial(lambda: nn.Sequential(*small()[:-1], nn.Dropout(0.3), small()[-1])), "asking": Asking}.get(what, small)
@@ -131,3 +131,15 @@ def test_a_replayed_training_is_the_training(Tiny, small, precision, what):
     for name in results[0]:
         assert torch.equal(results[0][name], results[2][name]), name
         torch.testing.assert_close(results[0][name], results[1][name], rtol=1e-4 if precision == "fp32" else 2e-2, atol=1e-5 if precision == "fp32" else 5e-3)
+
+
+@gpu
+def test_a_recording_that_fails_leaves_dropout_working():
+    """Under capture a copy to the CPU raises; the generator of the GPU must not stay behind as one that is recorded."""
+    model, x, y = Asking().cuda(), torch.randn(4, 2, 6, 6, device="cuda"), torch.arange(4).cuda()
+    recorded = captured(partial(forward_and_backward, model, 4, 0.0, Machine("cuda")), model)
+    assert isinstance(recorded, Captured)
+    recorded.steps = FIRST  # as if its first steps had not been looked at
+    for _ in range(2):
+        loss = recorded(x, y)
+    assert recorded.refused and loss.isfinite() and torch.dropout(x, 0.5, True).isfinite().all()

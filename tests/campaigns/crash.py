@@ -1,11 +1,10 @@
-"""Attacks on running sweeps: processes killed at random moments, several runs at once, and hours of work in one process.
+"""Attacks on running sweeps: processes killed at random moments, and several runs at once.
 
     export OMP_NUM_THREADS=1
     python tests/campaigns/crash.py kills --kills 200 --result FILE      kill -9 during sweeps on digits with 2 workers, until each is done
     python tests/campaigns/crash.py rounds --rounds 20 --result FILE     4 runs at once on one store and one leaderboard
-    python tests/campaigns/crash.py soak --minutes 20 --result FILE      one suite again and again in one process: its memory and its open files
 
-What came of it is written into FILE, under the attack's name, after every sweep; kills and rounds go on from what they find there.
+What came of it is written into FILE, under the attack's name, after every sweep; both go on from what they find there.
 Exit code 1 where something was lost.
 """
 from __future__ import annotations
@@ -122,42 +121,6 @@ def rounds(root: Path, count: int, before: Result, report: Report, runs: int = 4
     return result
 
 
-def soak(root: Path, minutes: float, before: Result, report: Report) -> Result:
-    """Sweeps of one process, one after the other, all of them new work in workers or here: what the process holds after each."""
-    from benchbase.flow.run import run_suite
-    from benchbase.flow.settings import Settings
-    from benchbase.values.spec import Suite
-
-    held, ends, number, result = [], time.monotonic() + 60 * minutes, 0, before
-    while time.monotonic() < ends or number < 4:
-        suite = Suite(("l1-norm", "random", "network-slimming"), datasets=("synthetic[train=64,test=32]",),
-                      protocols=("one-shot", "finetune", "scratch-e"), seeds=tuple(range(number * 10, number * 10 + 10)),
-                      recipe={"epochs": 2, "batch_size": 32}, finetune={"epochs": 1})
-        sweep = run_suite(suite, Settings(root / "store", root / "data", root / "board", device="cpu", jobs=1 + number % 2))
-        number += 1
-        held.append({"rss_mb": memory(), "open_files": len(os.listdir("/proc/self/fd")), "exit": sweep.exit_code})
-        if number >= 4:
-            result = soaked(held, 30)
-            report(result)
-    return result
-
-
-def soaked(held: list[dict[str, Any]], cells: int) -> Result:
-    """What a process held after each of its sweeps of `cells` cells, in short; growth in its second half is wrong."""
-    half = len(held) // 2
-    grown = max(h["rss_mb"] for h in held[half:]) - max(h["rss_mb"] for h in held[1:half + 1])
-    wrong = [f"grew by {grown:.0f} MB"] * (grown > 50) + ["open files grew"] * (held[-1]["open_files"] > held[1]["open_files"] + 2) \
-        + ["a sweep failed"] * any(h["exit"] for h in held)
-    told = [held[1], held[half], held[-1]]
-    return {"cells": cells * len(held), "sweeps": len(held), "rss_mb_first_to_last": [round(h["rss_mb"]) for h in told],
-            "open_files_first_to_last": [h["open_files"] for h in told], "grown_mb_in_second_half": round(grown, 1), "wrong": wrong}
-
-
-def memory() -> float:
-    """Megabytes that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """A folder of the campaign's own, gone afterwards."""
@@ -170,20 +133,19 @@ def folder() -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("attacks", nargs="+", choices=("kills", "rounds", "soak"), metavar="ATTACK")
+    parser.add_argument("attacks", nargs="+", choices=("kills", "rounds"), metavar="ATTACK")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of a soak")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--result", type=Path, required=True)
     asked = parser.parse_args()
     random.seed(asked.seed)
-    run = {"kills": partial(kills, count=asked.kills), "rounds": partial(rounds, count=asked.rounds), "soak": partial(soak, minutes=asked.minutes)}
+    run = {"kills": partial(kills, count=asked.kills), "rounds": partial(rounds, count=asked.rounds)}
     wrong = []
     for attack in asked.attacks:
         before, report = reporting(asked.result, attack)
         with folder() as root:
-            wrong += run[attack](root, before={} if attack == "soak" else before, report=report)["wrong"]
+            wrong += run[attack](root, before=before, report=report)["wrong"]
     return int(bool(wrong))
 
 

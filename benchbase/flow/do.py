@@ -190,7 +190,7 @@ def attempt(stage: Stage, tools: Any, folder: Path, inputs: dict[str, Any]) -> t
     """
     try:
         return stage.run(tools, folder, **{k: v for k, v in inputs.items() if v is not None})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failed = as_failure(error, stage.kind)
         if failed.kind == "usage" and not stage.cheap:
             failed.kind = "infra_error"
@@ -198,7 +198,7 @@ def attempt(stage: Stage, tools: Any, folder: Path, inputs: dict[str, Any]) -> t
         raise failed from error
 
 
-def as_failure(error: Exception, what: str) -> BenchError:
+def as_failure(error: Exception | SystemExit, what: str) -> BenchError:
     """`error`, raised in a stage (by its kind) or another part of a cell, as a BenchError whose kind says who failed: a method or a
     protocol where its code was called, the memory, else the harness or the machine, which may do better another time."""
     if out_of_memory(error) or out_of_memory(error.__cause__):

@@ -117,7 +117,7 @@ def experiment(cell: Cell, machine: Any, do: Callable[..., Any]) -> Iterator[Out
     for protocol in cell.protocols:
         try:
             outcome: Outcome | Failed = follow(protocol, ready, run, do)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             outcome = Failed(protocol, as_failure(error, f"protocol {protocol.name}"))
             if outcome.error.kind == "usage":
                 raise
@@ -135,7 +135,7 @@ def prepared(cell: Cell, machine: Any, do: Callable[..., Any]) -> Ready:
     else:
         target = replace(other.target, budget=budget, pruned=None, architecture=None)
     dense = {"architecture": work.dense, "recipe": work.recipe, "seed": seed, "code": code, **run}
-    callback = asked(cell, lambda: cell.method.training(target.budget))
+    callback = asked(cell, "training", lambda: cell.method.training(target.budget))
     plain = do(stages.train, f"base of {work.label} seed {seed}", **dense)
     waits = other.pruned if other and not isinstance(other.pruned, Done) else None
     trials = tried(cell, target.budget, callback, plain, dense, do, waits)
@@ -205,10 +205,11 @@ def gauged(ready: Ready, label: str, architecture: Any, final: Any, run: dict[st
         try:
             found[metric.name] = do(stages.gauge, f"{metric.name}, {label}", metric=identified(metric), architecture=architecture, weights=final,
                                     dense=ready.cell.work.dense, plain=ready.base.plain, **run)
-        except BenchError as error:
-            if error.kind == "usage":
+        except (Exception, SystemExit) as error:
+            failed = as_failure(error, f"metric {metric.name}")
+            if failed.kind == "usage":
                 raise
-            found[metric.name] = error
+            found[metric.name] = failed
     return found
 
 
@@ -217,6 +218,8 @@ def retraining(protocol: Protocol, ready: Ready) -> Recipe:
     work, cost = ready.cell.work, ready.cost
     try:
         recipe = protocol.recipe(work.recipe, work.finetune, ready.target.dense, cost)
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"it gave {type(recipe).__name__}, not a Recipe")
         if protocol.charges_pruning:
             epoch = TRAIN_FACTOR * cost.macs_nonzero * work.images
             untrained = int(work.recipe.epochs * ready.ratio) if ready.cell.method.untrained else 0  # nobody paid for pretraining

@@ -122,7 +122,7 @@ def foreseen_outcomes(cell: Cell, machine: Any, planner: Callable[..., Any]) -> 
     try:
         for outcome in experiment(cell, machine, planner):
             yield (f"{outcome.protocol.name}: {cell.label}", outcome.error.what) if isinstance(outcome, Failed) else outcome
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failed = as_failure(error, "experiment")
         if failed.kind == "usage":
             raise

@@ -117,7 +117,7 @@ class Bench:
                                for name, error in outcome.gauged.items() if isinstance(error, BenchError)]
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(str(stop), report(whole=False)) from None
-        except Exception as error:  # noqa: BLE001 -- one failed cell
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- one failed cell
             failed.append(self.failed(cell, as_failure(error, "experiment")))
         return report()
 

@@ -10,7 +10,9 @@ from benchbase.flow import stages
 from benchbase.flow.cells import Cell, identified
 from benchbase.flow.do import as_failure
 from benchbase.flow.store import Done
+from benchbase.nets.method import Callback
 from benchbase.values.budget import Budget
+from benchbase.values.digest import digest
 
 UNITS = {"channel": "channels", "block": "blocks", "weight": "weights"}  # what a ratio counts
 
@@ -46,7 +48,7 @@ def tried(cell: Cell, budget: Budget, callback: Any, plain: Any, dense: Mapping[
         if callback is None or len(trials) >= cell.method.trials:
             return trials
         if isinstance(trials[-1].pruned or trials[-1].why, (Done, BenchError)):
-            callback = asked(cell, lambda: cell.method.search(budget, [(t.callback, t.report) for t in trials]))
+            callback = asked(cell, "search", lambda: cell.method.search(budget, [(t.callback, t.report) for t in trials]))
             if callback is None:
                 return trials
         else:
@@ -104,9 +106,17 @@ def nearest(trials: Sequence[Trial], cell: Cell, budget: Budget) -> Trial:
     return min(some, key=lambda t: budget.missed(t.pruned.info["report"]["achieved"], UNITS[cell.method.granularity]))
 
 
-def asked(cell: Cell, question: Callable[[], Any]) -> Any:
-    """What the method answers. Whatever it raises is its failure."""
+def asked(cell: Cell, what: str, question: Callable[[], Any]) -> Any:
+    """The callback that the method answers with, or None. Whatever it raises, and any other answer, is its failure.
+
+    what: the name of the question.
+    """
     try:
-        return question()
-    except Exception as error:
+        answer = question()
+        if not isinstance(answer, Callback | None):
+            raise TypeError(f"{what} gave {type(answer).__name__}, not a Callback or None")
+        if answer is not None:
+            digest(identified(answer).identity)  # TypeError for a field that no key can hold
+        return answer
+    except (Exception, SystemExit) as error:
         raise as_failure(error, f"method {cell.method.name}") from error

@@ -204,7 +204,7 @@ def _gauge(tools: Tools, folder: Path, *, metric: Identified, architecture: Arch
         loaded = tools.data(data.dataset)
         try:
             value = metric.value.measure(model, Trial(base, loaded))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise as_failure(error, f"metric {metric.value.name}") from error
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BenchError(f"it measured {value!r}, which is no finite number", "this is an error of the metric: tell its author", "method_error")

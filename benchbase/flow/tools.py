@@ -8,6 +8,7 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import source_digest
 from benchbase.flow.course import Course
+from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins
 from benchbase.plugin.opening import opened
 from benchbase.values.architecture import Architecture
@@ -27,15 +28,26 @@ class Tools:
     course: Course = Course()
 
     def data(self, dataset: Any) -> Any:
-        """The data set's tensors on the device, read once a process."""
+        """The data set's tensors on the device, read once a process. Whatever a plugin's data set raises comes out as a BenchError."""
         if dataset not in self.loaded:
             from benchbase.training.data import load
-            self.loaded[dataset] = load(dataset, self.data_root, self.machine.device)
+            try:
+                self.loaded[dataset] = load(dataset, self.data_root, self.machine.device)
+            except BenchError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise BenchError(f"data set {dataset.name} cannot be read: {last_line(error)}"[:500],
+                                 "mend its load (or stream, or augment), or leave it out: see benchbase.Dataset") from error
         return self.loaded[dataset]
 
     def open(self, architecture: Architecture) -> Any:
-        """The dense network of `architecture`, by name."""
-        return opened(self.plugins.model(architecture.model), architecture.num_classes, architecture.shape)
+        """The dense network of `architecture`, by name. Raises TypeError where its builder returns something else."""
+        from torch import nn
+
+        model: Any = opened(self.plugins.model(architecture.model), architecture.num_classes, architecture.shape)
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"its builder returned {type(model).__name__}, not a torch.nn.Module")
+        return model
 
     def code(self, architecture: Architecture) -> str:
         """Digest of the source files of the dense network's builder and classes where those are edited in place, "" else.
@@ -49,10 +61,9 @@ class Tools:
                 model = self.open(architecture)
         except BenchError:
             raise
-        except Exception as error:
-            why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        except (Exception, SystemExit) as error:
             fit = f"{architecture.num_classes} classes and {architecture.shape[0]} channels"
-            raise BenchError(f"model {architecture.model} cannot be made for {fit}: {why}", "use a model and a data set that fit") from error
+            raise BenchError(f"model {architecture.model} cannot be made for {fit}: {last_line(error)}", "use a model and a data set that fit") from error
         sources = {source_digest(thing) for thing in (self.plugins.model(architecture.model), *map(type, model.modules()))}
         return digest(sorted(sources - {""})) if sources - {""} else ""
 

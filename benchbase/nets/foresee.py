@@ -64,11 +64,13 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
 def fit(method: Any, net: Net, budget: Budget) -> Budget:
     """What the method makes of the budget. Whatever else than a BenchError it raises is its failure, kind "method_error"."""
     try:
-        fitted: Budget = method.fit(net, budget)
+        fitted = method.fit(net, budget)
+        if not isinstance(fitted, Budget):
+            raise TypeError(f"it gave {type(fitted).__name__}, not a Budget")
         return fitted
     except BenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BenchError(f"{method.name}: fit: {type(error).__name__}: {error}"[:500], "this is an error of the method: tell its author",
                          "method_error") from error
 

@@ -76,7 +76,7 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
         yield
     except BenchError as error:
         raise (error if error.kind != "usage" else method_error(name, error.what, error.todo)) from None
-    except Exception as error:  # whatever it raises is its failure, and the cell's alone
+    except (Exception, SystemExit) as error:  # whatever it raises is its failure, and the cell's alone
         text = str(error).splitlines()[0] if str(error) else ""
         raise method_error(name, f"{type(error).__name__}: {text}") from error
     finally:

@@ -65,6 +65,45 @@ class KeepMasks:
 
 
 @dataclass(frozen=True)
+class Guarded:
+    """A method's callback. Whatever a hook of it raises is the method's failure, kind "method_error", by the name of the hook."""
+
+    callback: Any
+
+    def start(self, net: Any) -> None:
+        self._call("start", net)
+
+    def after_backward(self, model: nn.Module) -> None:
+        self._call("after_backward", model)
+
+    def after_step(self, model: nn.Module) -> None:
+        self._call("after_step", model)
+
+    def after_epoch(self, model: nn.Module, epoch: int) -> None:
+        self._call("after_epoch", model, epoch)
+
+    def finish(self, model: nn.Module) -> None:
+        self._call("finish", model)
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._call("state")
+        return state
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._call("load", state)
+
+    def _call(self, hook: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self.callback, hook)(*arguments)
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
+            if isinstance(error, BenchError) and error.kind != "usage":
+                raise
+            text = str(error).splitlines()[0] if str(error) else ""
+            raise BenchError(f"callback {type(self.callback).__name__}: {hook} failed: {type(error).__name__}: {text}"[:500],
+                             "this is an error of the method: tell its author", "method_error") from error
+
+
+@dataclass(frozen=True)
 class Chain:
     """Several callbacks as one, each hook called in their order."""
 

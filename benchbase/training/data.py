@@ -56,7 +56,7 @@ class Data:
         chance = torch.Generator().manual_seed(augment_seed if augment_seed is not None else seed or 0) if augment else None
         for images, labels in no_singles(self._source.read("train", batch_size, order), batch_size):
             if chance is not None:
-                images = self._dataset.augment(images, chance)
+                images = self._varied(images, chance)
             yield self._normalised(images), labels
 
     def calibration(self, images: int, seed: int, batch_size: int = 64) -> list[tuple[Tensor, Tensor]]:
@@ -77,14 +77,24 @@ class Data:
     def _normalised(self, images: Tensor) -> Tensor:
         return images.to(torch.float32, copy=True).sub_(self._shift).div_(self._scale)
 
+    def _varied(self, images: Tensor, chance: torch.Generator) -> Tensor:
+        """What the data set's `augment` makes of a batch. Raises BenchError where that fails, or gives something else than such a batch."""
+        shape, kind = images.shape, images.dtype  # augment may work in place
+        try:
+            varied = self._dataset.augment(images, chance)
+        except (Exception, SystemExit) as error:
+            text = str(error).splitlines()[0] if str(error) else ""
+            raise BenchError(f"data set {self.name}: augment failed: {type(error).__name__}: {text}"[:500],
+                             "mend it: see benchbase.Dataset", "infra_error") from error
+        if not isinstance(varied, Tensor) or varied.shape != shape or varied.dtype != kind:
+            got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else type(varied).__name__
+            raise BenchError(f"data set {self.name}: augment made {got} out of {kind} {tuple(shape)}", "return images of the same shape and type")
+        return varied
+
     def _fingerprint(self) -> str:
         """What `augment` does enters by its effect on a few images, so that an edit of its code is seen wherever the code lives."""
         probe = next(self._source.read("train", PROBE, None))[0]
-        varied = self._dataset.augment(probe.clone(), torch.Generator().manual_seed(0))
-        if not isinstance(varied, Tensor) or varied.shape != probe.shape or varied.dtype != probe.dtype:
-            got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else type(varied).__name__
-            raise BenchError(f"data set {self.name}: augment made {got} out of {probe.dtype} {tuple(probe.shape)}",
-                             "return images of the same shape and type")
+        varied = self._varied(probe.clone(), torch.Generator().manual_seed(0))
         if varied.is_floating_point():
             varied = (varied * 1000).round().to(torch.int64)  # a last bit that differs between processors is no other data set
         effect = hashlib.sha256(varied.cpu().contiguous().numpy().tobytes()).hexdigest()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbase.errors import BenchError
-from benchbase.training.callbacks import Chain, KeepMasks
+from benchbase.training.callbacks import Chain, Guarded, KeepMasks
 from benchbase.training.captured import captured
 from benchbase.training.data import Data
 from benchbase.training.evaluation import Evaluation, evaluate, logits_of, recompute_bn_
@@ -58,14 +58,14 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
     Raises BenchError, kind "diverged", naming the epoch where the loss or a weight is not finite.
     """
     checkpoints, span = checkpoints or Checkpoints(), range(recipe.epochs) if span is None else span
-    keep = KeepMasks(masks) if masks else None
-    callbacks = Chain(tuple(c for c in (callback, keep) if c is not None))
+    keep, own = KeepMasks(masks) if masks else None, Guarded(callback) if callback is not None else None
+    callbacks = Chain(tuple(c for c in (own, keep) if c is not None))
     names, mode, images, first = set(model.state_dict()), model.training, 0, span.start
     started = time.perf_counter()
     with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout:
         torch.manual_seed(seeds.of("start", 0))
-        if callback is not None:
-            callback.start(model if net is None else net)
+        if own is not None:
+            own.start(model if net is None else net)
         if keep is not None:
             keep.start(model)
         forward = partial(forward_and_backward, model, data.num_classes, recipe.label_smoothing, machine)

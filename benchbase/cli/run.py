@@ -15,7 +15,7 @@ from benchbase.cli.signals import limited, parse_duration
 
 if TYPE_CHECKING:
     from benchbase.board.table import Table
-    from benchbase.flow.run import Sweep
+    from benchbase.flow.report import Sweep
     from benchbase.flow.settings import Settings
     from benchbase.plugin.manager import Plugins
 

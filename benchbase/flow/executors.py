@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchbase.errors import BenchError
 from benchbase.flow.workers import Worker, one_thread, waited
 from benchbase.plugin.hookspecs import hookimpl
+from benchbase.plugin.load import last_line
 
 Work = Callable[[int], Any]
 GRACE = 20.0  # seconds that interrupted workers have for their checkpoints: a scheduler's kill follows after 30
@@ -76,6 +78,37 @@ class Processes:
                 idle.append(workers[-1])
             idle.pop().give(left[0])
             left.popleft()
+
+
+def answers(executor: Any, make: Callable[[], Work], count: int, jobs: int, sound: Callable[[Any], bool]) -> Iterator[tuple[int, Any]]:
+    """(index, result) of what an executor has run, each index once; (index, BenchError) for one that it never gave a sound result of, because
+    it failed or forgot it. What else it did wrong, with all results there, is an (-1, BenchError) at the end.
+
+    A wrong command, or an interruption, is raised as it comes.
+    """
+    left, wrong = set(range(count)), list[str]()
+    try:
+        for item in executor.run(make, count, jobs):
+            if not isinstance(item, tuple) or len(item) != 2:
+                wrong.append(f"it gave {type(item).__name__}, not (index, result of the work)")
+            elif not isinstance(item[1], BenchError) and not sound(item[1]):
+                wrong.append(f"it gave {type(item[1]).__name__} as the result of the work")
+            elif item[0] not in left:
+                wrong.append(f"it gave the cell of index {item[0]!r} of {count} twice, or there is none")
+            else:
+                left.remove(item[0])
+                yield item
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin may raise anything
+        if isinstance(error, BenchError):
+            raise
+        wrong.append(last_line(error))
+    for index in sorted(left) or [-1] * bool(wrong):
+        yield index, at_fault(executor, wrong[0] if wrong else "it ended without this cell")
+
+
+def at_fault(executor: Any, what: str) -> BenchError:
+    """The failure of a cell that an executor has lost."""
+    return BenchError(f"executor {executor.name}: {what}"[:500], "give another one with --executor, and tell its author", "infra_error")
 
 
 def parted(workers: list[Worker]) -> list[Worker]:

@@ -9,7 +9,8 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import cells_of
 from benchbase.flow.rows import key_in
-from benchbase.flow.run import Sweep, run_suite
+from benchbase.flow.report import Sweep
+from benchbase.flow.run import run_suite
 from benchbase.flow.settings import Settings
 from benchbase.flow.tools import Tools
 from benchbase.plugin.files import split_file

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,19 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Epoch, Event, Running, as_failure
-from benchbase.flow.executors import Processes
+from benchbase.flow.executors import Processes, answers, at_fault
 from benchbase.flow.experiment import Failed, experiment
 from benchbase.flow.frontier import Frontier, Room, staged
 from benchbase.flow.limits import Limits
 from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
 from benchbase.flow.relay import Sender, relay
+from benchbase.flow.report import CellReport, Sweep
 from benchbase.flow.rows import failure_of, key_in, record_of
 from benchbase.flow.settings import Settings
 from benchbase.flow.single import Ran, Step, run_step
 from benchbase.flow.store import Store
 from benchbase.flow.tools import Tools
+from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins, load_plugins
 from benchbase.values.protocol import Protocol
 from benchbase.values.spec import Suite
@@ -31,56 +33,6 @@ from benchbase.values.spec import Suite
 Observe = Callable[[Event], None]
 Watch = Callable[[Running], None]
 Shared = Mapping[str, list[str]]
-
-
-@dataclass(frozen=True)
-class CellReport:
-    """What came of one cell. records: where they are.  failures: (cell, kind, what) of each.  lost: where the records of those are.
-    whole: False of a cell that was interrupted."""
-
-    label: str
-    records: tuple[Path, ...] = ()
-    failures: tuple[tuple[str, str, str], ...] = ()
-    events: tuple[Event, ...] = ()
-    lost: tuple[Path, ...] = ()
-    whole: bool = True
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What came of a suite: of its cells, those in `reports`. stopped: what ended it before all were done ("SIGTERM"), "" where nothing did."""
-
-    reports: tuple[CellReport, ...]
-    seconds: float
-    cells: int = 0
-    stopped: str = ""
-    records: tuple[Path, ...] = field(init=False)
-    failures: tuple[tuple[str, str, str], ...] = field(init=False)
-    lost: tuple[Path, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        for name in ("records", "failures", "lost"):
-            object.__setattr__(self, name, tuple(item for report in self.reports for item in getattr(report, name)))
-
-    @property
-    def done(self) -> int:
-        """Cells that have been gone through."""
-        return sum(report.whole for report in self.reports)
-
-    @property
-    def trained(self) -> int:
-        """Trainings that ran now, not found in the store."""
-        return sum(not event.cached for report in self.reports for event in report.events if event.kind == "train")
-
-    @property
-    def asked(self) -> int:
-        """Trainings that the cells asked for, with repeats."""
-        return sum(event.kind == "train" for report in self.reports for event in report.events)
-
-    @property
-    def exit_code(self) -> int:
-        """130 where it was stopped, 1 where a cell failed; a cell that is not applicable has not failed."""
-        return 130 if self.stopped else int(any(kind != "not_applicable" for _, kind, _ in self.failures))
 
 
 @dataclass(frozen=True)
@@ -201,10 +153,9 @@ def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell
     here, live = getattr(executor, "in_process", False), isinstance(executor, Processes)
     with relay(tell) if live else nullcontext() as send:
         make = partial(_here, bench, shared) if here else partial(_open_worker, suite, settings, shared, bench.do.sweep, send)
-        for index, report in executor.run(make, len(bench.cells), settings.jobs):
+        for index, report in answers(executor, make, len(bench.cells), settings.jobs, lambda result: isinstance(result, CellReport)):
             if isinstance(report, BenchError):
-                told, path = bench.failed(bench.cells[index], report)
-                report = CellReport(bench.cells[index].label, (), (told,), (), (path,))
+                report = lost(bench, index, report) if index >= 0 else CellReport("", (), ((f"executor {executor.name}", report.kind, report.what),), whole=False)
             for event in () if here or live else report.events:
                 tell(event)
             yield report
@@ -216,10 +167,23 @@ def _staged(bench: Bench, executor: Any, suite: Suite, settings: Settings, share
     folders = {name: getattr(settings, name).expanduser().absolute() for name in ("store", "data", "leaderboard")}
     room = Room(settings.threads, int(bench.machine.device != "cpu"), settings.limits.memory, settings.address, settings.jobs)
     frontier = Frontier(bench.cells, bench.machine, bench.do)
-    with executor.pool(partial(_open_steps, suite, replace(settings, **folders), bench.do.sweep), room, tell) as pool:
-        for number in staged(frontier, pool, tell):
-            report = bench(number, shared)
-            yield replace(report, events=tuple(frontier.ran.pop(event.key, event) for event in report.events))
+    left = set(range(len(bench.cells)))
+    try:
+        with executor.pool(partial(_open_steps, suite, replace(settings, **folders), bench.do.sweep), room, tell) as pool:
+            for number in staged(frontier, pool, tell):
+                report = bench(number, shared)
+                left.discard(number)
+                yield replace(report, events=tuple(frontier.ran.pop(event.key, event) for event in report.events))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin may raise anything
+        if isinstance(error, BenchError):
+            raise
+        yield from (lost(bench, number, at_fault(executor, last_line(error))) for number in sorted(left))
+
+
+def lost(bench: Bench, index: int, error: BenchError) -> CellReport:
+    """The report of a cell that its executor has lost."""
+    told, path = bench.failed(bench.cells[index], error)
+    return CellReport(bench.cells[index].label, (), (told,), (), (path,))
 
 
 def who_shares(bench: Bench, planner: Planner) -> Shared:

@@ -52,10 +52,3 @@ def test_counts_of_sweeps_add_up():
     more = {"kills": 3, "killed": {"all": 1, "worker": 2}, "tenths": [0, 3], "lost_at_most": 1}
     assert crash.added(one, more, ["x"]) \
         == {"kills": 5, "killed": {"all": 3, "worker": 2}, "tenths": [1, 4], "lost_at_most": 1, "records_each": 6, "wrong": ["x"]}
-
-
-def test_growth_is_seen():
-    flat = [{"rss_mb": 500 + i % 2, "open_files": 20, "exit": 0} for i in range(8)]
-    assert crash.soaked(flat, 30)["wrong"] == [] and crash.soaked(flat, 30)["cells"] == 240
-    grown = [{**held, "rss_mb": 500 + 30 * i, "open_files": 20 + i} for i, held in enumerate(flat)]
-    assert [line.split()[0] for line in crash.soaked([*grown[:-1], {**grown[-1], "exit": 1}], 30)["wrong"]] == ["grew", "open", "a"]

@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 import torch
 
-from benchbase.flow.run import Sweep, plan_suite, run_suite
+from benchbase.flow.report import Sweep
+from benchbase.flow.run import plan_suite, run_suite
 from benchbase.flow.settings import Settings
 from benchbase.flow.store import Store
 from benchbase.nets.weights import digest_of, read_weights

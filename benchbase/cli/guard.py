@@ -1,6 +1,8 @@
 """The one place where errors become lines on stderr and an exit code."""
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import sys
 import traceback
@@ -25,6 +27,9 @@ def guarded(args: Sequence[str] | None = None) -> int:
     own = words[:words.index("--")] if "--" in words else words
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are not for users; python -W shows them
+    if not faulthandler.is_enabled():  # a crash in native code, of a plugin as a rule, then says in which line
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # a stderr that is no file
+            faulthandler.enable(sys.__stderr__)
     try:
         with listening():
             return attempt(lambda: _invoke(words), show="--traceback" in own, as_json="--json" in own)

@@ -67,3 +67,12 @@ def test_a_reader_that_goes_away_is_no_error(args):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     command.stdout.close()
     assert command.stderr.read() == b"" and command.wait() == 0
+
+
+def test_a_crash_in_native_code_says_where(tmp_path):
+    """The command cannot outlive it; whoever wrote the line can."""
+    script = tmp_path / "mine.py"
+    script.write_text("import ctypes\nfrom benchbase.cli import guard, main\n\ndef select(words):\n    ctypes.string_at(8)\n\n"
+                      "guard._invoke = select\nmain([])\n")
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment())
+    assert ended.returncode < 0 and "Segmentation fault" in ended.stderr and 'mine.py", line 5 in select' in ended.stderr

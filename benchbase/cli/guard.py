@@ -28,8 +28,8 @@ def guarded(args: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are not for users; python -W shows them
     if not faulthandler.is_enabled():  # a crash in native code, of a plugin as a rule, then says in which line
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # a stderr that is no file
-            faulthandler.enable(sys.__stderr__)
+        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # a stderr that is no file
+            faulthandler.enable()
     try:
         with listening():
             return attempt(lambda: _invoke(words), show="--traceback" in own, as_json="--json" in own)

@@ -98,7 +98,7 @@ def answers(executor: Any, make: Callable[[], Work], count: int, jobs: int, soun
             else:
                 left.remove(item[0])
                 yield item
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin may raise anything
+    except (Exception, SystemExit) as error:
         if isinstance(error, BenchError):
             raise
         wrong.append(last_line(error))

@@ -174,7 +174,7 @@ def _staged(bench: Bench, executor: Any, suite: Suite, settings: Settings, share
                 report = bench(number, shared)
                 left.discard(number)
                 yield replace(report, events=tuple(frontier.ran.pop(event.key, event) for event in report.events))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin may raise anything
+    except (Exception, SystemExit) as error:
         if isinstance(error, BenchError):
             raise
         yield from (lost(bench, number, at_fault(executor, last_line(error))) for number in sorted(left))

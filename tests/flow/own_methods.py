@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,16 +23,6 @@ class Broken(Method):
         if not Path(self.until).is_file():
             raise RuntimeError("this method does not work")
         return Selection({g.name: range(budget.keep(g)) for g in net.groups})
-
-
-@dataclass(frozen=True)
-class Killer(Method):
-    """Takes its process with it."""
-
-    name = "killer"
-
-    def select(self, net, data, budget):
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)

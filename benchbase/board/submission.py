@@ -11,7 +11,7 @@ from benchbase.board.survey import Item
 from benchbase.values.digest import digest
 from benchbase.values.record import Record
 
-PUBLISH = "publish the method as a package (`bench new method` makes one), install it and run the cell again"
+PUBLISH = "publish the method as a package (`bench new method` makes one), install it and run the cell again; or submit a folder without it"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from benchbase.board.picture import draw, scale_of
 from benchbase.board.row import WEIGHTS, Row
 from benchbase.board.stats import Interval
 from benchbase.board.table import Table
+from benchbase.board.tier import MEANING, TIERS
 from benchbase.board.verdict import ENOUGH, LITTLE, MATTER, SCRATCH, UNDECIDED
 
 STYLES = {MATTER: "bold green", LITTLE: "green", ENOUGH: "bold cyan", SCRATCH: "bold magenta", UNDECIDED: "yellow"}
@@ -201,7 +202,7 @@ def _who(row: Row, pen: Pen, notes: Notes) -> Text:
     done = len({seed for e in row.entries for seed in e.seeds})
     return pen.lines(pen(f"{row.who.label}{dagger}{notes.mark(row.flags)}"),
                      pen(f"{row.goal.label}{removed}, n {done}{f' of {len(row.seeds)}' if done < len(row.seeds) else ''}", "dim"),
-                     pen(str(row.tier), "dim"))
+                     pen(str(row.tier) if row.tier.records else "", "dim"))
 
 
 def _size(row: Row, pen: Pen) -> Text:
@@ -244,6 +245,8 @@ def _footnotes(table: Table, pen: Pen, notes: Notes) -> Iterator[RenderableType]
         yield pen(f"[{number}] {text}")
     for link in table.links:
         yield pen(f"{link.letter}: {words.link(link)}")
+    for word in (t for t in TIERS if any(row.tier.word == t and row.tier.records for row in table.rows)):
+        yield pen(f"{word}: {MEANING[word]}", "dim")
     if any(not row.who.published for row in table.rows):
         yield pen("†: not published")
     for flag in table.flags:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SELF, RESCORED, REPRODUCED = "self-reported", "re-scored", "reproduced"
 TIERS = (SELF, RESCORED, REPRODUCED)
+MEANING = {SELF: "the records' stored bits do not say the accuracy",
+           RESCORED: "the records keep which test images came out right, and the accuracies were counted again from that",
+           REPRODUCED: "re-scored, and run again with the same result within tolerance"}
 
 
 @dataclass(frozen=True)

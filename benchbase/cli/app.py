@@ -114,7 +114,7 @@ def cli(ctx: click.Context) -> None:
     \b
     Environment:
       BENCH_STORE    folder of finished stages (default: in the user's cache folder)
-      BENCH_DATA     folder of downloaded data (default: in the same place)
+      BENCH_DATA     folder of downloaded data (default: in the user's cache folder)
       BENCH_PLUGINS  load only these plugins, by their entry points' names, separated by commas
       BENCH_CSV, BENCH_TENSORBOARD
                      folders that the trackers of the benchmark write epochs and results to (default: none)

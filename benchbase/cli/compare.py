@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from benchbase.board.compare import Comparison, Contrast, GapContrast
     from benchbase.board.condition import Condition
     from benchbase.values.record import Record
+LEGEND = """\
+A, B: means over the seeds that both have; change: B − A, with its 95 % interval over seeds, and in brackets beside it over seeds and test images.
+p: of no change, then corrected for all comparisons here (Holm). Only A right: test images that A's network alone has right."""
 
 
 @click.command("compare")
@@ -102,6 +105,9 @@ def tell(comparison: Comparison, asked: Sequence[Condition], failing: dict[str, 
     for gap in comparison.gaps:
         out()
         out(gap_line(gap))
+    if comparison.contrasts:
+        out()
+        out(LEGEND)
     left = [f"{n} of {name}" for n, name in zip(comparison.unpaired, "AB") if n]
     if left:
         out(f"\nwithout a partner: {count(sum(comparison.unpaired), 'record')} ({', '.join(left)})")
@@ -143,12 +149,15 @@ def networks(contrast: Contrast) -> Iterator[str]:
 
 def gap_line(gap: GapContrast) -> str:
     """The difference of two gaps in one line."""
+    from benchbase.board.entry import GAPS
     from benchbase.board.words import interval
 
-    shared = "" if not gap.shared else "; one scratch run for both, so it is that of the trained-on networks" if gap.shared == gap.seeds \
+    inherited, scratch = next(sides for name, *sides in GAPS if name == gap.name)
+    shared = "" if not gap.shared else f"; A and B share their scratch runs: this is {inherited} alone" if gap.shared == gap.seeds \
         else f"; {count(len(gap.shared), 'seed')} with one scratch run for both"
     where = gap.a if gap.a == gap.b else f"{gap.a} → {gap.b}"
-    return f"gap ({gap.name}) of B − gap of A, {where}, {gap.model} on {gap.dataset}: {interval(gap.interval)}, n {len(gap.seeds)}{shared}"
+    return (f"({inherited} − {scratch}) of B, less that of A, {where}, {gap.model} on {gap.dataset}: {interval(gap.interval)}, "
+            f"n {len(gap.seeds)}{shared}")
 
 
 def document(comparison: Comparison, failing: dict[str, list[Contrast]]) -> dict[str, Any]:

@@ -103,7 +103,18 @@ def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> S
         return one.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**one.recipe, **recipe},
                          finetune=finetune and {**one.finetune, **finetune}, parts=tuple(changed(part) for part in one.parts),
                          controls=given.get("controls") or None)
-    return changed(suite)
+    asked = changed(suite)
+    check_names(asked, plugins)
+    return asked
+
+
+def check_names(suite: Suite, plugins: Plugins) -> None:
+    """Raise BenchError for the first method, protocol, budget or data set that nobody offers: a typo is said at once, before torch is imported."""
+    for part in suite.products:
+        for look, texts in ((plugins.method, part.methods), (plugins.protocol, part.protocols), (plugins.budget, part.budgets),
+                            (plugins.dataset, part.datasets)):
+            for text in texts:
+                look(text)
 
 
 def suite_path(source: str, plugins: Plugins) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,7 +170,16 @@ def refused(wrong: Sequence[Finding], as_json: bool) -> int:
     if as_json:
         print_json({"branch": None, "findings": [{"file": f.file, "reason": f.reason, "todo": f.todo} for f in wrong]})
         return 1
-    for finding in wrong:
-        out(block(finding))
+    for finding, more in alike(wrong):
+        out(block(replace(finding, file=finding.file + (f" and {count(more, 'more file')} beside it" if more else ""))))
     out(f"refused: {count(len(wrong), 'finding')}; nothing was committed")
     return 1
+
+
+def alike(wrong: Sequence[Finding]) -> Iterator[tuple[Finding, int]]:
+    """The first of the findings that say the same of files of one folder, and how many more do."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in wrong:
+        groups.setdefault((finding.file.rpartition("/")[0], finding.reason, finding.todo, finding.level), []).append(finding)
+    for same in groups.values():
+        yield same[0], len(same) - 1

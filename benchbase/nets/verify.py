@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from benchbase.nets.groups import Group
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+FAULT = "this is an error of the method: `bench check` says more where it is yours; else tell its author"
 
 
 def method_error(name: str, what: str, todo: str = "") -> BenchError:
     """The failure of a method, by its name: the cell fails, the run goes on."""
-    return BenchError(f"{name}: {what}", todo or "this is an error of the method: tell its author", kind="method_error")
+    return BenchError(f"{name}: {what}", todo or FAULT, kind="method_error")
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,10 @@ def _indices(name: str, what: str, width: int, given: Any) -> tuple[int, ...]:
     if not values:
         raise method_error(name, f"nothing is left of {where}", "keep at least one channel, or declare keep_at_least = 1 and keep the best")
     if min(values) < 0 or max(values) >= width:
-        raise method_error(name, f"index {str(min(values) if min(values) < 0 else max(values))[:20]} of {where} is out of range")
+        raise method_error(name, f"index {str(min(values) if min(values) < 0 else max(values))[:20]} of {where} is out of range",
+                           f"indices go from 0 to {width - 1}: is there one score for each channel, as for each row of net.filters(group)?")
     if len(set(values)) != len(values):
-        raise method_error(name, f"an index of {where} comes twice")
+        raise method_error(name, f"an index of {where} comes twice", "give each index once")
     if sorted(values) != values:
         raise method_error(name, f"the indices of {where} are not ascending", "sort them: sorted(indices)")
     return tuple(values)

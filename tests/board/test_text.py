@@ -8,7 +8,7 @@ from factory import failure, judged, record, sha, sweep
 from points import at
 from rich.console import Console
 
-from benchbase.board import text
+from benchbase.board import text, tier
 from benchbase.board.table import tables
 from benchbase.values.budget import Budget
 
@@ -88,6 +88,13 @@ def test_flags_failures_and_letters():
     assert "l1-norm [1]" in page and "[1] seeds 0, 2 are not 0 to 1" in page and "mine † [" in page and "†: not published" in page
     assert "30 ep a" in page and "a: the same runs in l1-norm 0.5, thinet 0.5 (scratch-e): counted once" in page
     assert "1 failed" in page and "n 2 of 3" in page
+
+
+def test_how_far_a_row_was_checked_is_explained_once():
+    page = " ".join(printed([*full(PROTOCOLS), *full(PROTOCOLS, method="thinet")]).split())
+    words = {tier: f"{tier}: {said}" in page for tier, said in tier.MEANING.items()}
+    assert words == {"self-reported": True, "re-scored": False, "reproduced": False} and page.count(tier.MEANING["self-reported"]) == 1
+    assert not any(word in printed([], failures=[failure(protocol="", seed=0)]) for word in words)  # no record, nothing to check
 
 
 def test_failures_alone():

@@ -54,6 +54,8 @@ def test_the_exit_code_answers(boards, conditions, code):
 def test_the_same_folder_does_not_differ(boards):
     said = bench("compare", "leaderboard", "leaderboard", "--fail-if", "top1:-0pp", "--fail-if", "loss:+0")
     assert said.code == 0 and said.out.count("the same runs") == 4 and "these two networks" not in said.out
+    gap = next(line for line in said.out.splitlines() if line.startswith("(finetune − scratch-b) of B, less that of A, l1-norm 0.5, "))
+    assert gap.endswith("; A and B share their scratch runs: this is finetune alone") and "change: B − A" in said.out
 
 
 def test_json_is_one_document(boards):

@@ -53,6 +53,18 @@ def test_suites_of_plugins_have_names(here, package, tmp_path):
     assert suite_path("quick", found) == Path("quick")
 
 
+@pytest.mark.parametrize("wrong", ["-m thinett", "-m thinet --protocol finetuned", "-m thinet --budget vgg16-z", "-m thinet --dataset digit"])
+def test_a_name_that_nobody_offers_is_said_before_torch_is_imported(python, wrong):
+    done = python("-c", f"import sys; from benchbase.cli import main; code = main({['run', *wrong.split()]}); sys.exit(code + 100 * ('torch' in sys.modules))")
+    assert done.returncode == 2 and "unknown" in done.stderr
+
+
+def test_names_in_the_parts_of_a_file_are_looked_at_too(plugins, here):
+    (here / "s.yaml").write_text("methods: [l1-norm]\nparts:\n  - {models: [vgg-digits]}\n  - {protocols: [finetuned]}\n")
+    with pytest.raises(BenchError, match="unknown protocol 'finetuned'"):
+        suite_from("s.yaml", plugins, NOTHING)
+
+
 def test_a_method_taken_for_a_suite(plugins, here):
     with pytest.raises(BenchError, match="did you mean --method thinet"):
         suite_path("thinet", plugins)

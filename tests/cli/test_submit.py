@@ -89,6 +89,14 @@ def test_methods_out_of_a_file_are_refused(repo):
     assert said.code == 1 and "not published" in json.loads(said.out)["findings"][0]["reason"] and state() == before
 
 
+def test_findings_that_say_the_same_are_said_once(repo):
+    fill(Path("results"), [*rows("mine", method__distribution=None, method__source="a" * 64), *rows("yours", 840, method__distribution=None, method__source="b" * 64)])
+    said = submit()
+    first, second = (line for line in said.out.splitlines() if ".json" in line)
+    assert said.code == 1 and first.endswith(".json and 2 more files beside it") and "/mine/" in first and "/yours/" in second
+    assert said.out.count("not published") == 2 and "refused: 6 findings" in said.out and len(json.loads(submit("--json").out)["findings"]) == 6
+
+
 def test_what_contradicts_the_board_is_refused(repo):
     shutil.rmtree("results")
     fill(Path("results"), rows("thinet", unpruned__top1=10.0))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchbase.values.architecture import Architecture
     from benchbase.values.budget import Budget
     from benchbase.values.cost import Cost
+    from benchbase.values.escape import csv_cell
     from benchbase.values.protocol import Metric, Protocol
     from benchbase.values.recipe import Recipe
     from benchbase.values.record import load_records
@@ -30,13 +31,13 @@ _HOME = {
     "api": ("build", "build_model", "count", "export", "prune", "run_protocols", "trace"), "board.notebook": ("tables",),
     "errors": ("BenchError",), "nets.gather": ("ChannelSelect",),
     "nets.method": ("Callback", "Method"), "plugin.hookspecs": ("hookimpl",), "training.dataset": ("Dataset",),
-    "values.architecture": ("Architecture",), "values.budget": ("Budget",), "values.cost": ("Cost",),
+    "values.architecture": ("Architecture",), "values.budget": ("Budget",), "values.cost": ("Cost",), "values.escape": ("csv_cell",),
     "values.protocol": ("Metric", "Protocol"), "values.recipe": ("Recipe",), "values.record": ("load_records",),
     "values.selection": ("Selection",)}
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = ["Architecture", "BenchError", "Budget", "Callback", "ChannelSelect", "Cost", "Dataset", "Method", "Metric", "Protocol", "Recipe",
-           "Selection", "__version__", "build", "build_model", "count", "export", "hookimpl", "load_records", "prune",
+           "Selection", "__version__", "build", "build_model", "count", "csv_cell", "export", "hookimpl", "load_records", "prune",
            "run_protocols", "tables", "trace"]
 
 

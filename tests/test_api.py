@@ -55,7 +55,7 @@ def test_doctests():
 def test_the_public_names():
     wanted = {"hookimpl", "Method", "Callback", "Selection", "Architecture", "Budget", "Dataset", "Protocol", "Metric", "ChannelSelect",
               "BenchError", "Recipe",
-              "Cost", "build_model", "build", "trace", "count", "export", "load_records", "prune", "run_protocols",
+              "Cost", "build_model", "build", "trace", "count", "csv_cell", "export", "load_records", "prune", "run_protocols",
               "tables", "__version__"}
     assert set(benchbase.__all__) == wanted and wanted <= set(dir(benchbase)) and all(getattr(benchbase, name) for name in wanted)
     with pytest.raises(AttributeError, match="no attribute 'prun'"):

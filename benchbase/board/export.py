@@ -9,7 +9,7 @@ from benchbase.board import words
 from benchbase.board.entry import GAPS, Gap, order_of
 from benchbase.board.row import WEIGHTS, Row
 from benchbase.board.table import Table
-from benchbase.values.escape import csv as cell
+from benchbase.values.escape import csv_cell as cell
 from benchbase.values.escape import latex
 
 

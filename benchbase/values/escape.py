@@ -76,10 +76,10 @@ def latex(text: Any, limit: int = 400) -> str:
     return re.sub("-(?=-)", "-{}", "".join(LATEX.get(c, c) for c in plain(text, limit)))
 
 
-def csv(text: Any, limit: int = 400) -> str:
+def csv_cell(text: Any, limit: int = 400) -> str:
     """Text as a cell of a CSV file (the csv module adds the quotes): what a spreadsheet would compute gets an apostrophe in front. Numbers stay.
 
-    >>> csv("=1+1"), csv("-0.5"), csv("-0.5+A1")
+    >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell("-0.5+A1")
     ("'=1+1", '-0.5', "'-0.5+A1")
     """
     clean = plain(text, limit)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchbase import hookimpl
+from benchbase import csv_cell, hookimpl
 
 from ._folder import made
 
@@ -46,9 +46,4 @@ def _add(name: str, *cells: Any) -> None:
     """One line at the end of a file, in one writing, where the user wants one."""
     if folder := os.environ.get(VARIABLE):
         with (Path(folder) / name).open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(map(_cell, cells))
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would compute gets an apostrophe in front: names come from plugins of others."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+            csv.writer(file).writerow(csv_cell(cell) if isinstance(cell, str) else cell for cell in cells)  # names come from plugins of others

@@ -65,7 +65,7 @@ def test_json_in_a_script_is_the_same_data_and_no_tag(text):
 @given(ANY)
 def test_csv_starts_no_formula_and_no_cell(text):
     file = io.StringIO()
-    csv_files.writer(file).writerow([safe.csv(text), "next"])
+    csv_files.writer(file).writerow([safe.csv_cell(text), "next"])
     (cell, after), = csv_files.reader(io.StringIO(file.getvalue(), newline=""))
     assert after == "next" and cell.removeprefix("'") == safe.plain(text).removeprefix("'")
     assert not cell or cell[0] not in "=+-@\t\r＝＋－＠" or re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", cell)
@@ -73,12 +73,12 @@ def test_csv_starts_no_formula_and_no_cell(text):
 
 @pytest.mark.parametrize("number", ["-0.5", "+3", "1e-4", "-12", "-1.5E+3", ".5"])
 def test_numbers_stay_numbers(number):
-    assert safe.csv(number) == number and float(safe.csv(number)) == float(number)
+    assert safe.csv_cell(number) == number and float(safe.csv_cell(number)) == float(number)
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1+2", "-1+2", "-A1", "@SUM(A1)", "\t=1", " =1", "＝1", "+", "-", "--5"])
 def test_formulas_are_quoted(formula):
-    assert safe.csv(formula) == "'" + formula.strip()
+    assert safe.csv_cell(formula) == "'" + formula.strip()
 
 
 @given(ANY)

@@ -11,6 +11,7 @@ from benchbase import BenchError
 from benchbase.flow.run import run_suite
 from benchbase.flow.settings import Settings
 from benchbase.plugin.manager import load_plugins
+from benchbase.values.escape import FORMULA
 from benchbase.values.spec import Suite
 from benchbase_plugins.trackers import csv_files
 
@@ -53,11 +54,12 @@ def test_off_by_default(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_formula_is_text(tmp_path, monkeypatch):
+@pytest.mark.parametrize("sign", FORMULA)
+def test_a_formula_is_text(sign, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CSV", str(tmp_path))
     csv_files.bench_sweep_begins(1)
-    csv_files.bench_epoch_done(SimpleNamespace(label="=1+1\n,x", key="k", epoch=1, epochs=1, loss=-1.0, rate=0.1))
-    assert read(tmp_path / "epochs.csv") == [{"label": "'=1+1\n,x", "key": "k", "epoch": "1", "epochs": "1", "loss": "-1.0", "rate": "0.1"}]
+    csv_files.bench_epoch_done(SimpleNamespace(label=f"\t{sign}1+A1\n,x", key="k", epoch=1, epochs=1, loss=-1.0, rate=0.1))
+    assert read(tmp_path / "epochs.csv") == [{"label": f"'{sign}1+A1 ,x", "key": "k", "epoch": "1", "epochs": "1", "loss": "-1.0", "rate": "0.1"}]
 
 
 def test_a_folder_that_cannot_be_written_ends_the_command(tmp_path, monkeypatch):

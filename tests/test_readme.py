@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import benchbase
 
@@ -12,18 +13,22 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_notebook_way(capsys):
-    told: dict[str, object] = {}
+    told: dict[str, Any] = {}
     exec(compile(BLOCKS[0], "README.md", "exec"), told)
     dense, pruned = map(int, capsys.readouterr().out.split(" -> "))
     assert pruned < 0.65 * dense
     again = benchbase.build(told["pruned"].architecture, model=told["torchvision"].models.resnet18)
     assert {n: p.shape for n, p in again.named_parameters()} == {n: p.shape for n, p in told["pruned"].model.named_parameters()}
+    exec(compile(BLOCKS[1], "README.md", "exec"), told)
+    assert [row.protocol for row in told["results"]] == ["unpruned", "one-shot", "one-shot, BN recomputed", "finetune", "scratch-e", "scratch-b"]
+    assert [told["results"][name].epochs for name in ("finetune", "scratch-e", "scratch-b")] == [1, 2, 3]  # 2 x 148.6 / 80.1 million multiply-adds
+    assert "finetune - scratch-b: " in capsys.readouterr().out and len(BLOCKS[1].splitlines()) == 5
 
 
 def test_the_method_in_a_file(tmp_path):
-    assert len(BLOCKS[1].splitlines()) <= 25
-    told: dict[str, object] = {}
-    exec(compile(BLOCKS[1], "README.md", "exec"), told)
+    assert len(BLOCKS[2].splitlines()) <= 25
+    told: dict[str, Any] = {}
+    exec(compile(BLOCKS[2], "README.md", "exec"), told)
     method = told["GeometricMedian"]()
     import torch
 
@@ -47,3 +52,38 @@ def test_every_verb_in_the_readme_is_there():
     assert {"run", "plan", "prune", "list", "show", "explain", "leaderboard", "doctor"} <= verbs
     listed = CliRunner().invoke(cli, ["--help"]).output
     assert all(re.search(rf"^  {verb}\b", listed, re.MULTILINE) for verb in verbs)
+
+
+def test_the_verbs_of_a_days_work_have_what_they_need():
+    """Settings and folders of each command in Development; that lint and types pass is for test_quality to say."""
+    verbs = re.findall(r"^ {4}(\S.*?) {2,}# (test|lint|types|speed|page)", TEXT, re.MULTILINE)
+    assert verbs == [("pytest tests/board", "test"), ("ruff check .", "lint"), ("mypy", "types"), ("pytest benchmarks/speed", "speed"),
+                     ("bench leaderboard build", "page")]
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "[tool.ruff.lint]" in settings and re.search(r'\[tool\.mypy\]\npackages = \["benchbase"\]\nstrict = true', settings)
+    assert list((ROOT / "tests/board").glob("test_*.py")) and list((ROOT / "benchmarks/speed").glob("test_*.py"))
+
+
+def test_the_changelog_begins_with_the_version_there_is():
+    versions = re.findall(r"^### (\d+\.\d+\.\d+)$", TEXT, re.MULTILINE)
+    assert f"\nversion = {versions[0]}\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert f"\nversion: {versions[0]}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert versions == sorted(versions, key=lambda v: [*map(int, v.split("."))], reverse=True)
+
+
+def test_what_it_names_is_there():
+    from benchbase.cli.app import VERBS
+
+    names = re.findall(r"`benchbase\.(\w+)`", TEXT)
+    assert {"prune", "run_protocols", "csv_cell"} & {*names} and {*names} - {"__all__"} <= set(benchbase.__all__)
+    log = TEXT[TEXT.index("## Changelog"):]
+    assert {*re.findall(r"`(\w+)`", log)} <= {*VERBS, *benchbase.__all__}
+    links = {link.partition("#")[0] for link in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXT)}
+    assert all((ROOT / link).exists() for link in links)
+    anchors = [link.partition("#")[::2] for link in re.findall(r"\]\((?!https?:)([^)]+#[^)]+)\)", TEXT)]
+    assert anchors and all(anchor in headings(ROOT / file) for file, anchor in anchors)
+
+
+def headings(file: Path) -> set[str]:
+    """What a link to a heading of a Markdown file says behind its #."""
+    return {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)}

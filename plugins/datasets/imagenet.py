@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,8 @@ class ImageNet(Dataset):
 
     def stream(self, root: Path, split: str, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of uint8 (n, 3, 224, 224) and int64 (n,), decoded by threads, one batch ahead."""
+        from concurrent.futures import ThreadPoolExecutor
+
         import torch
 
         files = listed(root / "imagenet" / ("train" if split == "train" else "val"), self.num_classes)

@@ -9,7 +9,8 @@ SOURCED = ("drop", "released")  # parts of a row that have a source of their own
 
 
 class Reported:
-    """`reported = Reported("l1-norm")` in the body of a method: its rows of reported.yaml, read when they are first asked for.
+    """`reported = Reported("l1-norm")` in the body of a method: its rows of reported.yaml, read when they are first asked for. Without an
+    annotation: dataclass would ask for the value of an annotated one, and every listing and completion would wait for the file.
 
     Each is a dict with dataset, model, target (as the paper calls the pruned network), accuracies under the names of protocols, source.
     """

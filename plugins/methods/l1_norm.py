@@ -21,7 +21,7 @@ class L1Norm(Method):
 
     name: ClassVar[str] = "l1-norm"
     paper: ClassVar[str] = "Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR 2017, arXiv:1608.08710"
-    reported: ClassVar[Any] = Reported("l1-norm")
+    reported = Reported("l1-norm")
 
     def select(self, net: Any, data: Any, budget: Any) -> Selection:
         """The largest filters of each group, as many as the budget keeps."""

@@ -40,7 +40,7 @@ class Magnitude(Method):
     keep_at_least: ClassVar[int] = 1
     paper: ClassVar[str] = ("Han, Pool, Tran, Dally. Learning both Weights and Connections for Efficient Neural Networks. NeurIPS 2015, "
                             "arXiv:1506.02626, section 3")
-    reported: ClassVar[Any] = Reported("magnitude")
+    reported = Reported("magnitude")
 
     def __post_init__(self) -> None:
         at_least(self, steps=1, epochs=1)

@@ -53,7 +53,7 @@ class NetworkSlimming(Method):
     keep_at_least: ClassVar[int] = 1
     paper: ClassVar[str] = ("Liu, Li, Shen, Huang, Yan, Zhang. Learning Efficient Convolutional Networks through Network Slimming. ICCV 2017, "
                             "arXiv:1708.06519, equation 1")
-    reported: ClassVar[Any] = Reported("network-slimming")
+    reported = Reported("network-slimming")
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.penalty) and self.penalty >= 0):

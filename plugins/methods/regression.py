@@ -39,7 +39,7 @@ class Regression(Method):
     name: ClassVar[str] = "regression"
     gathers: ClassVar[bool] = True
     paper: ClassVar[str] = "He, Zhang, Sun. Channel Pruning for Accelerating Very Deep Neural Networks. ICCV 2017, arXiv:1707.06168"
-    reported: ClassVar[Any] = Reported("regression")
+    reported = Reported("regression")
 
     def __post_init__(self) -> None:
         for field in ("images", "positions"):

@@ -83,7 +83,7 @@ class SSS(Method):
     scope: ClassVar[str] = "all"
     paper: ClassVar[str] = ("Huang, Wang. Data-Driven Sparse Structure Selection for Deep Neural Networks. ECCV 2018, arXiv:1707.01213, "
                             "equations 10 to 12")
-    reported: ClassVar[Any] = Reported("sss")
+    reported = Reported("sss")
 
     def __post_init__(self) -> None:
         at_least(self, trials=1)

@@ -32,7 +32,7 @@ class ThiNet(Method):
 
     name: ClassVar[str] = "thinet"
     paper: ClassVar[str] = "Luo, Wu, Lin. ThiNet: A Filter Level Pruning Method for Deep Neural Network Compression. ICCV 2017, arXiv:1707.06342"
-    reported: ClassVar[Any] = Reported("thinet")
+    reported = Reported("thinet")
 
     def __post_init__(self) -> None:
         for field, least in (("images", 1), ("positions", 1), ("finetune_epochs", 0)):

@@ -31,6 +31,13 @@ def test_every_number_has_a_source_and_none_is_empty(method):
         assert all(0 < row[p]["std"] < 1 and row["dataset"] == "CIFAR-10" for p in PROTOCOLS & set(row) if isinstance(row[p], dict))
 
 
+def test_the_file_is_not_read_to_list_methods(python):
+    """Every completion of a method's name would wait for it."""
+    done = python("-c", "import sys; from benchbase.plugin.manager import load_plugins; from benchbase_plugins.methods import _reported\n"
+                  "load_plugins(['benchbase']).offers('methods'); sys.exit(_reported.rows.cache_info().misses)")
+    assert done.returncode == 0, done.stderr
+
+
 def test_methods_have_theirs():
     offered = {offer.name: offer.value for offer in load_plugins(["benchbase"]).offers("methods")}
     for method in COUNTS.keys() & offered.keys():

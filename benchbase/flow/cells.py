@@ -187,6 +187,9 @@ def _like(budget: Budget, methods: Mapping[str, Any], work: Work, seed: int) -> 
 
 def recipes_of(suite: Suite, dataset: Any) -> tuple[Recipe, Recipe]:
     """(the base's, fine-tuning's) on a data set: its own, with the fields that the suite names; batches of fine-tuning are as large as the base's."""
+    for name, own in (("recipe", dataset.recipe), ("finetune", dataset.finetune)):
+        if not isinstance(own, Recipe):
+            raise BenchError(f"data set {dataset.name}: {name} is {own!r}, not a benchbase.Recipe"[:500], "mend it: see benchbase.Dataset")
     base = recipe_of(dict(suite.recipe), dataset.recipe)
     tuned = recipe_of(dict(suite.finetune), dataset.finetune)
     return base, tuned if "batch_size" in suite.finetune else replace(tuned, batch_size=base.batch_size)

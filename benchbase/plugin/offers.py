@@ -13,7 +13,6 @@ from benchbase.nets.method import Method
 from benchbase.plugin.load import Plugin
 from benchbase.training.dataset import Dataset
 from benchbase.values.protocol import STARTS, Metric, Protocol
-from benchbase.values.recipe import Recipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 NAMES = "names are at most 100 letters, digits and . _ + -"
@@ -109,9 +108,6 @@ def _dataset(cls: Any) -> Entries:
     for needed in ("num_classes", "shape"):
         if not hasattr(cls, needed) and needed not in getattr(cls, "__dataclass_fields__", {}):
             raise TypeError(f"{cls.__name__} does not say its {needed}")
-    for own in ("recipe", "finetune"):
-        if not isinstance(getattr(cls, own), (Recipe, property)):
-            raise TypeError(f"{cls.__name__}.{own} is {getattr(cls, own)!r}, not a benchbase.Recipe")
     yield cls.name, cls, ""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+METHOD_FAULT = "this is an error of the method: `bench check` says more where it is yours; else tell its author"
+
 
 class BenchError(Exception):
     """Something the user or a plugin can mend, printed as two lines and never as a traceback.

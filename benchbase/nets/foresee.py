@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from benchbase.errors import BenchError, unknown
+from benchbase.errors import METHOD_FAULT, BenchError, unknown
 from benchbase.nets.cost import cost
 from benchbase.nets.net import Net, private_copy
 from benchbase.nets.shortcut import blocks_of, drop_
@@ -71,7 +71,7 @@ def fit(method: Any, net: Net, budget: Budget) -> Budget:
     except BenchError:
         raise
     except (Exception, SystemExit) as error:
-        raise BenchError(f"{method.name}: fit: {type(error).__name__}: {error}"[:500], "this is an error of the method: tell its author",
+        raise BenchError(f"{method.name}: fit: {type(error).__name__}: {error}"[:500], METHOD_FAULT,
                          "method_error") from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import BenchError, unknown
+from benchbase.errors import METHOD_FAULT, BenchError, unknown
 from benchbase.nets import seeded
 from benchbase.nets.reads import reader
 from benchbase.values.budget import Budget
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from benchbase.nets.groups import Group
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
-FAULT = "this is an error of the method: `bench check` says more where it is yours; else tell its author"
 
 
 def method_error(name: str, what: str, todo: str = "") -> BenchError:
     """The failure of a method, by its name: the cell fails, the run goes on."""
-    return BenchError(f"{name}: {what}", todo or FAULT, kind="method_error")
+    return BenchError(f"{name}: {what}", todo or METHOD_FAULT, kind="method_error")
 
 
 @dataclass(frozen=True)

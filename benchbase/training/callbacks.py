@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import BenchError
+from benchbase.errors import METHOD_FAULT, BenchError
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Guarded:
                 raise
             text = str(error).splitlines()[0] if str(error) else ""
             raise BenchError(f"callback {type(self.callback).__name__}: {hook} failed: {type(error).__name__}: {text}"[:500],
-                             "this is an error of the method: tell its author", "method_error") from error
+                             METHOD_FAULT, "method_error") from error
 
 
 @dataclass(frozen=True)

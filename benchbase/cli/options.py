@@ -73,7 +73,9 @@ folder_options = group(store_option, data_option)
 run_options = group(
     suite_options, machine_options,
     click.option("--executor", metavar="NAME", shell_complete=complete.offered("executors"),
-                 help="How cells are run: serial, processes, or a plugin's.  [default: serial; processes with --jobs]"),
+                 help="How cells are run: serial, processes, ray, or another plugin's.  [default: serial; processes with --jobs]"),
+    click.option("--address", metavar="auto|HOST:PORT", shell_complete=complete.words("auto"),
+                 help="The cluster of the executor; auto: the one that this machine belongs to.  [default: a Ray of its own on this machine]"),
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
                  help="Cells at a time, each in a process of its own."),
     click.option("--stage-timeout", metavar="2h", help="A stage that takes longer than this (90s, 9m, 1h30m) has failed. Cells run in worker processes."),
@@ -152,8 +154,8 @@ def settings_from(given: dict[str, Any], **more: Any) -> Settings:
     """The Settings that the flags say."""
     from benchbase.flow.settings import settings_of as settings
 
-    names = ("device", "precision", "threads", "jobs", "executor", "rerun")
-    own = {name: given[name] or "" if name in ("executor", "rerun") else given[name] for name in names if name in given}
+    names = ("device", "precision", "threads", "jobs", "executor", "rerun", "address")
+    own = {name: "" if given[name] is None else given[name] for name in names if name in given}
     if given.get("stage_timeout") or given.get("stage_memory"):
         own["limits"] = limits_from(given["stage_timeout"], given["stage_memory"])
     return settings(given.get("store"), given.get("data"), given.get("leaderboard"), **own, **more)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,13 +16,16 @@ from benchbase.flow.single import PAUSES, Ran, Step
 @dataclass(frozen=True)
 class Room:
     """What each stage takes, and where it runs. memory: bytes, 0 where nothing is said.  address: of the cluster, "" for this machine.
-    jobs: stages at a time, on this machine."""
+    jobs: stages at a time, on this machine.  grace: seconds that interrupted stages have for their checkpoints.  environment: variables of
+    the processes that run them."""
 
     cpus: int
     gpus: int
     memory: int
     address: str
     jobs: int
+    grace: float
+    environment: Mapping[str, str]
 
 
 class Pool(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Epoch, Event, Running, as_failure
-from benchbase.flow.executors import Processes, answers, at_fault
+from benchbase.flow.executors import GRACE, Processes, answers, at_fault
 from benchbase.flow.experiment import Failed, experiment
 from benchbase.flow.frontier import Frontier, Room, staged
 from benchbase.flow.limits import Limits
@@ -25,6 +25,7 @@ from benchbase.flow.settings import Settings
 from benchbase.flow.single import Ran, Step, run_step
 from benchbase.flow.store import Store
 from benchbase.flow.tools import Tools
+from benchbase.flow.workers import worker_environment
 from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins, load_plugins
 from benchbase.values.protocol import Protocol
@@ -165,7 +166,8 @@ def _staged(bench: Bench, executor: Any, suite: Suite, settings: Settings, share
             tell: Callable[[Event | Running], None]) -> Iterator[CellReport]:
     """Run the cells stage by stage in an executor's pool; each is gone through here once all of its stages are there."""
     folders = {name: getattr(settings, name).expanduser().absolute() for name in ("store", "data", "leaderboard")}
-    room = Room(settings.threads, int(bench.machine.device != "cpu"), settings.limits.memory, settings.address, settings.jobs)
+    room = Room(settings.threads, int(bench.machine.device != "cpu"), settings.limits.memory, settings.address, settings.jobs, GRACE,
+                worker_environment(settings.threads))
     frontier = Frontier(bench.cells, bench.machine, bench.do)
     left = set(range(len(bench.cells)))
     try:

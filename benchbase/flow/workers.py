@@ -208,3 +208,9 @@ class one_thread:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Environment of a worker on whatever machine: as `one_thread`, with so many threads; and which plugins it loads."""
+    counts = {name: value if name == "OMP_WAIT_POLICY" else str(threads) for name, value in one_thread.NAMES.items()}
+    return {**counts, **{name: value for name, value in os.environ.items() if name == "BENCH_PLUGINS"}}

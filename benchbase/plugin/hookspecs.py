@@ -160,7 +160,8 @@ def bench_executors() -> list[Any]:
 
     An executor for many machines has pool(make, room, tell) instead, a context manager: its value's give(step) takes a stage that can run,
     ended() waits for some and returns (step, result) of each. make(tell) gives the function that runs a step; `room` says what a stage
-    takes (cpus, gpus, memory), and the cluster's address. A stage whose worker was lost may run again, or its result is a BenchError.
+    takes (cpus, gpus, memory), the environment of its process, the seconds that it has when it is interrupted, and the cluster's address.
+    A stage whose worker was lost may run again, or its result is a BenchError.
 
     >>> from benchbase import hookimpl
     >>> class Backwards:

@@ -1,6 +1,7 @@
 """`bench plan`: what `bench run` would do."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +25,9 @@ NAMES = {"train": "trainings", "prune": "prunings", "measure": "measurements"}
 @run_options
 @click.option("--time-limit", hidden=True)
 @click.option("--dry-run", is_flag=True, hidden=True)
-def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, **given: Any) -> int:
+@click.option("--sbatch", metavar="FILE", type=click.Path(path_type=Path), shell_complete=complete.files,
+              help="Write a script that submits the stages to SLURM, level by level.")
+def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, sbatch: Path | None, **given: Any) -> int:
     """Say what `bench run` with the same arguments would do: how many trainings, prunings and measurements are asked for, how many are
     distinct, in the store, and left to run; how many are shared by several cells; what cannot be done and why.
 
@@ -36,10 +39,15 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
     Examples:
       bench plan --method thinet
       bench plan suite.yaml --json
+      bench plan suite.yaml --sbatch submit.sh
     """
     from benchbase.plugin.manager import load_plugins
 
     plugins = load_plugins()
+    if sbatch is not None:
+        from benchbase.cli.sbatch import write_sbatch
+
+        return write_sbatch(sbatch, suite_from(suite, plugins, given), settings_from(given), plugins, click.get_current_context())
     return report(suite_from(suite, plugins, given), settings_from(given), plugins, as_json)
 
 

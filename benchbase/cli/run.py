@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @run_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, as `bench plan` does, and do nothing.")
 @click.option("--time-limit", metavar="9m", help="Stop after this time (90s, 9m, 1h30m) with exit code 130; the same command goes on from there.")
-def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, **given: Any) -> None | int:
+@click.option("--stage", metavar="KEY", help="Only the stage of the plan whose key begins so, and what is measured of it. No record is written.")
+def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_limit: str | None, stage: str | None, **given: Any) -> None | int:
     """Prune networks, train what is left by each protocol, measure it, write a record for each, and print the table.
 
     What is run is every combination of methods, models, data sets, budgets and seeds: of a suite file (or of a suite that a plugin
@@ -57,6 +58,11 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
         return report_plan(asked, settings, plugins, as_json)
     check_run_folders(settings)
     limit = parse_duration(time_limit) if time_limit else None
+    if stage:
+        from benchbase.cli.stage import run_stage
+
+        with limited(limit):
+            return run_stage(asked, settings, plugins, stage, quiet, as_json)
     with limited(limit), progress(quiet) as seen:
         from benchbase.flow.run import run_suite
 

@@ -27,7 +27,7 @@ class Planned:
 @dataclass(frozen=True)
 class Entry:
     """One stage of a plan. asked: by how many cells and protocols.  exact: False where it waits for what a method decides, so that
-    fewer may be left in the end.  macs: of a training, backward passes included."""
+    fewer may be left in the end.  macs: of a training, backward passes included.  needs: keys of the stages that have to run before it."""
 
     kind: str
     key: str
@@ -37,26 +37,28 @@ class Entry:
     exact: bool = True
     epochs: int = 0
     macs: int = 0
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Planner:
     """A `do` that never runs a stage that costs: it looks each up and writes down who asked. It changes nothing in the store but
-    what cheap stages add to it."""
+    what cheap stages add to it. blank: plan as if nothing but those had run yet, so that keys do not depend on what has."""
 
     do: Do
     entries: dict[str, Entry] = field(default_factory=dict)
+    blank: bool = False
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Any:
         if stage.cheap:
             return self.do(stage, label, **inputs)
         key = key_of(stage, inputs)
-        done, seen, recipe = self.do.find(key), self.entries.get(key), inputs.get("recipe")
-        if done is None and (failed := self.do.failure(key)):
+        done, seen, recipe = None if self.blank else self.do.find(key), self.entries.get(key), inputs.get("recipe")
+        if done is None and not self.blank and (failed := self.do.failure(key)):
             raise failed
         exact = isinstance(inputs.get("architecture"), Architecture) and inputs.get("after") is None
         epochs = (inputs.get("until") or recipe.epochs) - (inputs.get("since") or 0) if recipe and stage.kind == "train" else 0
-        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, epochs)
+        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, epochs, 0, waited_for(inputs))
         self.entries[key] = replace(entry, asked=entry.asked + 1)
         return done or Planned(stage.kind, key)
 

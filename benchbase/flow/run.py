@@ -121,15 +121,7 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     if settings.address and not hasattr(executor, "pool"):
         raise BenchError(f"the executor {executor.name} has no cluster", "leave --address out, or use --executor ray")
 
-    def tell(item: Event | Running | Epoch) -> None:
-        if isinstance(item, Running):
-            watch(item)
-        elif isinstance(item, Epoch):
-            plugins.epoch_done(item)
-        else:
-            observe(item)
-            plugins.stage_done(item)
-
+    tell = teller(plugins, observe, watch)
     reports: list[CellReport] = []
     bench, stopped = open_suite(suite, settings, plugins, tell, tell), ""
     plugins.sweep_begins(len(bench.cells))
@@ -140,6 +132,19 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
         reports += [part for part in stop.args if isinstance(part, CellReport)]
         stopped = next((part for part in stop.args if part and isinstance(part, str)), "Ctrl-C")
     return Sweep(tuple(reports), time.perf_counter() - started, len(bench.cells), stopped)
+
+
+def teller(plugins: Plugins, observe: Observe, watch: Watch) -> Callable[[Event | Running | Epoch], None]:
+    """Tells each item to those it is for: the command's own view, and plugins' observers after it."""
+    def tell(item: Event | Running | Epoch) -> None:
+        if isinstance(item, Running):
+            watch(item)
+        elif isinstance(item, Epoch):
+            plugins.epoch_done(item)
+        else:
+            observe(item)
+            plugins.stage_done(item)
+    return tell
 
 
 def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell: Callable[[Event | Running], None]) -> Iterator[CellReport]:

@@ -12,6 +12,7 @@ import click
 from benchbase.cli import complete
 from benchbase.cli.options import json_option, store_option, traceback_option
 from benchbase.cli.output import bytes_text, columns, count, out, print_json, seconds_text
+from benchbase.cli.store_remote import pull, push
 from benchbase.errors import BenchError
 
 if TYPE_CHECKING:
@@ -192,3 +193,7 @@ def _row(item: Kept) -> tuple[str, ...]:
 def _plain(item: Kept) -> dict[str, Any]:
     return {"key": item.key, "state": item.state, "kind": item.kind, "bytes": item.size, "seconds": item.seconds, "changed": round(item.when, 3),
             "digest": item.made, "needs": None if item.needs is None else list(item.needs), "made_from_it": item.wanted, "records": item.records}
+
+
+command.add_command(push)
+command.add_command(pull)

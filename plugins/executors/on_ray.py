@@ -93,6 +93,8 @@ class Tasks:
                 self._ray.cancel(ref)
             if left:
                 _, left = self._ray.wait(left, num_returns=len(left), timeout=grace)
+                for item in self._told():  # how far they came in the end
+                    self._tell(item)
         finally:
             for ref in left:
                 with suppress(Exception):

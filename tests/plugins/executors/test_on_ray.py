@@ -120,11 +120,11 @@ def test_ctrl_c_leaves_a_checkpoint_and_the_same_command_goes_on(cluster, settin
         started.kill()
     assert started.returncode == 130 and "interrupted (Ctrl-C)" in said and "Traceback" not in said, said
     assert raylets() == before and len(list((own.store / "checkpoints").glob("*/checkpoint.json"))) == 1
-    came = max(epochs(tmp_path))
-    assert 2 <= came < 8
+    first = epochs(tmp_path)
+    assert 2 <= max(first) < 8
     assert main([*command, "--address", cluster.address, "-q"]) == 0
-    again = Counter(epochs(tmp_path))
-    assert set(again) == set(range(1, 9)) and again.total() <= 9  # what is written is at most an epoch old
+    second = epochs(tmp_path)[len(first):]
+    assert second == list(range(second[0], 9)) and max(first) <= second[0] <= max(first) + 2  # what is written is an epoch old at most, or untold
     plain = settings("plain")
     assert main([*command[:-2], "-q", "--store", str(plain.store), "--leaderboard", str(plain.leaderboard)]) == 0
     assert facts(own.leaderboard) == facts(plain.leaderboard) and len(facts(own.leaderboard)) == 1

@@ -139,8 +139,8 @@ class Scaled(nn.Module):
 
 
 def test_a_training_with_factors_equals_one_written_out(made_up, machine):
-    """Against a loop of torch alone, with factors as parameters of modules and the step in numpy."""
-    recipe = Recipe(epochs=2, batch_size=16, lr=0.1, momentum=0.8, weight_decay=1e-3, milestones=(0.5,))
+    """Against a loop of torch alone, with factors as parameters of modules and the step in numpy. At a rate where rounding does not grow to percents."""
+    recipe = Recipe(epochs=2, batch_size=16, lr=0.03, momentum=0.8, weight_decay=1e-3, milestones=(0.5,))
     torch.manual_seed(0)
     ours, seeds, penalty, mu = resnet_digits(10, made_up.shape[0]), Seeds(0, "made up"), 0.15, 0.9
     theirs = copy.deepcopy(ours)
@@ -149,11 +149,11 @@ def test_a_training_with_factors_equals_one_written_out(made_up, machine):
     for block in wrapped:
         block.bn2 = Scaled(block.bn2)
     factors = [block.bn2.factor for block in wrapped]
-    optimiser = torch.optim.SGD([p for n, p in theirs.named_parameters() if not n.endswith("factor")], lr=0.1, momentum=0.8, weight_decay=1e-3)
+    optimiser = torch.optim.SGD([p for n, p in theirs.named_parameters() if not n.endswith("factor")], lr=0.03, momentum=0.8, weight_decay=1e-3)
     velocity = np.zeros(len(factors))
     theirs.train()
     for epoch in range(2):
-        optimiser.param_groups[0]["lr"] = rate = (0.1, 0.01)[epoch]
+        optimiser.param_groups[0]["lr"] = rate = (0.03, 0.003)[epoch]
         for x, y in made_up.batches("train", 16, seeds.of("order", epoch), augment=True, augment_seed=seeds.of("augmentation", epoch)):
             theirs.zero_grad()
             functional.cross_entropy(theirs(x), y).backward()

@@ -7,6 +7,16 @@ from collections.abc import Iterable
 METHOD_FAULT = "this is an error of the method: `bench check` says more where it is yours; else tell its author"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, "" where it says nothing."""
+    return next(iter(str(error).splitlines()), "")
+
+
+def raised(error: BaseException) -> str:
+    """An error in one line: its type, and the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 class BenchError(Exception):
     """Something the user or a plugin can mend, printed as two lines and never as a traceback.
 

@@ -16,7 +16,7 @@ import click
 from benchbase.cli.folders import existing, problem
 from benchbase.cli.options import json_option, leaderboard_option, data_option, store_option, traceback_option
 from benchbase.cli.output import bytes_text, count, out, print_json
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 
 if TYPE_CHECKING:
     from benchbase.flow.inventory import Kept
@@ -96,7 +96,7 @@ def devices() -> Iterator[Finding]:
     try:
         import torch
     except Exception as error:  # noqa: BLE001 -- a broken installation may raise anything
-        yield Finding("devices", "error", f"torch cannot be imported: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        yield Finding("devices", "error", f"torch cannot be imported: {raised(error)}",
                       "install it again: pip install --force-reinstall torch")
         return
     yield Finding("devices", "ok", f"{cores} processor cores; up to --jobs {cores} cells at a time make sense")

@@ -89,15 +89,19 @@ SUITE_KEYS = ("methods", "models", "datasets", "budgets", "protocols")
 
 
 def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> Suite:
-    """The suite in a file or by name, with what the flags in `given` say in place of its own.
+    """As `merged`. Raises BenchError where no method is named, and for a name that nobody offers."""
+    if not source and not given["methods"]:
+        raise BenchError("there is nothing to run", "name a method, as in bench run --method thinet, or a suite file; `bench list` names them all")
+    suite = merged(source, plugins, given)
+    check_names(suite, plugins)
+    return suite
 
-    Raises BenchError for a suite that is not there or is wrong, and where no method is named.
-    """
+
+def merged(source: str | None, plugins: Plugins, given: dict[str, Any]) -> Suite:
+    """The suite in a file or by name, with what the flags in `given` say in place of its own. Raises BenchError for a suite that is not there or is wrong."""
     from benchbase.values.spec import Suite, parse_seeds, read_suite
 
     suite = read_suite(suite_path(source, plugins)) if source else Suite()
-    if not source and not given["methods"]:
-        raise BenchError("there is nothing to run", "name a method, as in bench run --method thinet, or a suite file; `bench list` names them all")
     recipe, finetune = assigned(given)
     seeds = None if given["seeds"] is None else parse_seeds(given["seeds"])
 
@@ -105,9 +109,7 @@ def suite_from(source: str | None, plugins: Plugins, given: dict[str, Any]) -> S
         return one.with_(**{key: given[key] for key in SUITE_KEYS}, seeds=seeds, recipe=recipe and {**one.recipe, **recipe},
                          finetune=finetune and {**one.finetune, **finetune}, parts=tuple(changed(part) for part in one.parts),
                          controls=given.get("controls") or None)
-    asked = changed(suite)
-    check_names(asked, plugins)
-    return asked
+    return changed(suite)
 
 
 def check_names(suite: Suite, plugins: Plugins) -> None:
@@ -116,8 +118,7 @@ def check_names(suite: Suite, plugins: Plugins) -> None:
         for look, texts in ((plugins.method, part.methods), (plugins.protocol, part.protocols), (plugins.budget, part.budgets),
                             (plugins.dataset, part.datasets)):
             for text in texts:
-                if text:  # `bench show --resolved` names no method
-                    look(text)
+                look(text)
 
 
 def suite_path(source: str, plugins: Plugins) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from benchbase.cli.options import SUITE_KEYS, assigned, settings_from, suite_from, suite_path
+from benchbase.cli.options import SUITE_KEYS, assigned, merged, settings_from, suite_from, suite_path
 from benchbase.cli.output import columns
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def resolved(words: Sequence[str], environment: dict[str, str], plugins: Plugins
     flags = {str(p.name): f"flag {max(p.opts, key=len)}" for p in run.params
              if context.get_parameter_source(str(p.name)) is ParameterSource.COMMANDLINE and isinstance(p, click.Option)}
     unnamed = not source and not given["methods"]
-    suite = suite_from(source, plugins, {**given, "methods": ("",)} if unnamed else given)
+    suite = merged(source, plugins, {**given, "methods": ("",)}) if unnamed else suite_from(source, plugins, given)
     path = suite_path(source, plugins) if source else None
     found: dict[str, list[Setting]] = {}
     for part, (title, own) in zip(suite.products, _named(path, len(suite.products))):

@@ -2,13 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from benchbase.cli.options import json_option, store_option, traceback_option
 from benchbase.cli.output import count, out, print_json
 from benchbase.errors import BenchError
+
+if TYPE_CHECKING:
+    from benchbase.flow.remote import Remote
+    from benchbase.flow.store import Store
 
 
 @click.command("push", short_help="Copy finished stages to an object store.")
@@ -25,7 +29,14 @@ def push(url: str, keys: Sequence[str], store: str | None, as_json: bool) -> Non
     Example:
       bench store push s3://bucket/store
     """
-    _copy("pushed", url, keys, store, as_json)
+    from benchbase.flow.inventory import DONE, inventory
+    from benchbase.flow.remote import chosen, copied
+
+    remote, here = _ends(url, store)
+    if not here.root.is_dir():
+        raise BenchError(f"there is no store at {here.root}", "check the path, or leave --store out")
+    asked = chosen([kept.key for kept in inventory(here) if kept.state == DONE], keys, str(here.root))
+    _tell("pushed", url, here, copied(asked, lambda key: remote.push(here, key)), as_json)
 
 
 @click.command("pull", short_help="Copy finished stages from an object store.")
@@ -41,22 +52,23 @@ def pull(url: str, keys: Sequence[str], store: str | None, as_json: bool) -> Non
     Example:
       bench store pull s3://bucket/store
     """
-    _copy("pulled", url, keys, store, as_json)
+    from benchbase.flow.remote import chosen, copied
+
+    remote, here = _ends(url, store)
+    _tell("pulled", url, here, copied(chosen(remote.keys(), keys, url), lambda key: remote.pull(here, key)), as_json)
 
 
-def _copy(verb: str, url: str, beginnings: Sequence[str], store: str | None, as_json: bool) -> None:
-    from benchbase.flow.inventory import DONE, inventory
-    from benchbase.flow.remote import chosen, copied, remote_at
+def _ends(url: str, store: str | None) -> tuple[Remote, Store]:
+    from benchbase.flow.remote import remote_at
     from benchbase.flow.settings import settings_of
     from benchbase.flow.store import Store
 
-    remote, here = remote_at(url), Store(settings_of(store).store)
-    if verb == "pushed" and not here.root.is_dir():
-        raise BenchError(f"there is no store at {here.root}", "check the path, or leave --store out")
-    keys, copy = ([k.key for k in inventory(here) if k.state == DONE], remote.push) if verb == "pushed" else (remote.keys(), remote.pull)
-    moved, there = copied(chosen(keys, beginnings, str(here.root) if verb == "pushed" else url), lambda key: copy(here, key))
-    document: dict[str, Any] = {"store": str(here.root), "url": url, verb: moved, "there": there}
+    return remote_at(url), Store(settings_of(store).store)
+
+
+def _tell(verb: str, url: str, here: Store, came: tuple[list[str], list[str]], as_json: bool) -> None:
+    moved, there = came
     if as_json:
-        print_json(document)
+        print_json({"store": str(here.root), "url": url, verb: moved, "there": there})
     else:
         out(f"{verb} {count(len(moved), 'stage')}; {len(there):,} were there")

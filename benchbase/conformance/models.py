@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchbase.conformance import fields
 from benchbase.conformance.finding import Unchecked
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.nets import seeded, solve
 from benchbase.nets.cut import Chosen, cut
 from benchbase.nets.graph import Trace, read
@@ -93,7 +93,7 @@ def builds(subject: Subject) -> Pairs:
         except BenchError:
             raise
         except Exception as error:  # noqa: BLE001 -- a plugin's code may raise anything
-            wrong = f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", "let both be whatever is asked for"
+            wrong = f"it raised {raised(error)}", "let both be whatever is asked for"
         if wrong:
             yield f"for {classes} classes and {channels} channels {wrong[0]}", wrong[1]
             return

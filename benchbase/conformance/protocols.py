@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.conformance import fields
+from benchbase.errors import raised
 from benchbase.plugin.manager import Offer
 from benchbase.values.cost import Cost
 from benchbase.values.recipe import Recipe
@@ -35,7 +36,7 @@ def recipe(subject: Subject) -> Pairs:
             try:
                 one, two = (protocol.recipe(base, TUNED, DENSE, pruned) for _ in range(2))
             except Exception as error:  # noqa: BLE001 -- a plugin's code may raise anything
-                yield f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} {where}", "give a Recipe for every base and every cost"
+                yield f"it raised {raised(error)} {where}", "give a Recipe for every base and every cost"
                 return
             if not isinstance(one, Recipe):
                 yield f"it gave {type(one).__name__} {where}", "return benchbase.Recipe(...), or dataclasses.replace(base, ...)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.flow.course import Course
 from benchbase.flow.limits import Limits
 from benchbase.flow.store import NO_ROOM, Done, Store, write_stage
@@ -205,9 +205,8 @@ def as_failure(error: Exception | SystemExit, what: str) -> BenchError:
         return BenchError(f"out of memory: {what}", "use a smaller batch, or a device with more memory", "oom", tail(error.__cause__ or error))
     if isinstance(error, BenchError):
         return error
-    text = str(error).splitlines()[0] if str(error) else ""
     kind = "method_error" if what.split()[0] in ("method", "protocol", "metric") else "infra_error"
-    return BenchError(f"{what} failed: {type(error).__name__}: {text}"[:500], "its record in failed/ says where", kind, tail(error))
+    return BenchError(f"{what} failed: {raised(error)}"[:500], "its record in failed/ says where", kind, tail(error))
 
 
 def out_of_memory(error: BaseException | None) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.nets.cost import cost
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.net import Net, private_copy
@@ -77,7 +77,7 @@ def cut(chosen: Chosen, example: Any) -> Small:
         given = outputs(small, example)
         _trains(small, full, example)
     except Exception as error:
-        raise BenchError(f"the cut network does not run: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        raise BenchError(f"the cut network does not run: {raised(error)}",
                          "a size is written into the model's code: `bench explain` shows the groups; leave that one whole",
                          kind="not_applicable") from error
     for a, b in zip(wanted, given, strict=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.values.budget import Budget
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def private_copy(model: nn.Module) -> nn.Module:
     try:
         twin = copy.deepcopy(model, memo)
     except Exception as error:
-        raise BenchError(f"the model cannot be copied: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        raise BenchError(f"the model cannot be copied: {raised(error)}",
                          "remove what does not copy (open files, locks, generators) from its attributes") from error
     for p in twin.parameters():
         p.grad = None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import BenchError, unknown
+from benchbase.errors import BenchError, first_line, unknown
 from benchbase.nets import numbers
 from benchbase.nets.fit import fit_
 from benchbase.nets.fresh import Writes, dense_writes, initialise_, watch
@@ -160,7 +160,7 @@ def _check_runs(net: nn.Module, architecture: Architecture) -> None:
         with torch.no_grad():
             net.eval()(torch.zeros(1, *architecture.shape))
     except Exception as error:  # noqa: BLE001 -- any failure means that it does not fit
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = first_line(error) or type(error).__name__
         raise BenchError(f"the architecture does not fit {architecture.model}: the cut network does not run on {tuple(architecture.shape)} ({why})",
                          "use it with the model it was pruned from") from None
     finally:

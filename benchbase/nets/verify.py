@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import METHOD_FAULT, BenchError, unknown
+from benchbase.errors import METHOD_FAULT, BenchError, raised, unknown
 from benchbase.nets import seeded
 from benchbase.nets.reads import reader
 from benchbase.values.budget import Budget
@@ -77,8 +77,7 @@ def supervised(name: str, model: nn.Module) -> Iterator[None]:
     except BenchError as error:
         raise (error if error.kind != "usage" else method_error(name, error.what, error.todo)) from None
     except (Exception, SystemExit) as error:  # whatever it raises is its failure, and the cell's alone
-        text = str(error).splitlines()[0] if str(error) else ""
-        raise method_error(name, f"{type(error).__name__}: {text}") from error
+        raise method_error(name, raised(error)) from error
     finally:
         drawn = seeded.moved(was.random, seeded.global_state())
         seeded.restore(was.random)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchbase.errors import METHOD_FAULT, BenchError
+from benchbase.errors import METHOD_FAULT, BenchError, raised
 
 
 @dataclass
@@ -98,8 +98,7 @@ class Guarded:
         except (Exception, SystemExit) as error:  # a plugin may raise anything
             if isinstance(error, BenchError) and error.kind != "usage":
                 raise
-            text = str(error).splitlines()[0] if str(error) else ""
-            raise BenchError(f"callback {type(self.callback).__name__}: {hook} failed: {type(error).__name__}: {text}"[:500],
+            raise BenchError(f"callback {type(self.callback).__name__}: {hook} failed: {raised(error)}"[:500],
                              METHOD_FAULT, "method_error") from error
 
 

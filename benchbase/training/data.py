@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.training.dataset import Dataset
 from benchbase.training.source import Facts, Held, Streamed, describe, no_singles, open_source
 
@@ -83,8 +83,7 @@ class Data:
         try:
             varied = self._dataset.augment(images, chance)
         except (Exception, SystemExit) as error:
-            text = str(error).splitlines()[0] if str(error) else ""
-            raise BenchError(f"data set {self.name}: augment failed: {type(error).__name__}: {text}"[:500],
+            raise BenchError(f"data set {self.name}: augment failed: {raised(error)}"[:500],
                              "mend it: see benchbase.Dataset", "infra_error") from error
         if not isinstance(varied, Tensor) or varied.shape != shape or varied.dtype != kind:
             got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else type(varied).__name__

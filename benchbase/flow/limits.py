@@ -18,8 +18,8 @@ EXPIRED = "Timeout ("  # how faulthandler begins what it writes then
 
 @dataclass(frozen=True)
 class Limits:
-    """seconds: that a stage may take.  memory: bytes that it may take beside what its process held before; on a GPU nothing is counted.
-    0: no limit."""
+    """seconds: that a stage may take.  memory: bytes that it may take beside what its process held before, what it freed and kept mapped
+    among that; on a GPU nothing is counted.  0: no limit."""
 
     seconds: float = 0.0
     memory: int = 0

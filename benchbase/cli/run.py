@@ -1,6 +1,8 @@
 """`bench run`: a suite, from whatever the store has to its records and its table."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from benchbase.board.table import Table
     from benchbase.flow.report import Sweep
     from benchbase.flow.settings import Settings
+    from benchbase.flow.team import Alone, Team
     from benchbase.plugin.manager import Plugins
+    from benchbase.values.spec import Suite
 
 
 @click.command("run")
@@ -36,6 +40,8 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
     Finished stages are kept in the store: trainings that cells share run once, and a command given again runs only what is missing. A
     cell that fails is recorded as such, and the others go on.
 
+    Started by torchrun, its processes train each network together, a part of each batch in each (and each on a GPU of its own).
+
     Records go to LEADERBOARD/v1/records/; `bench leaderboard build` makes tables of all of them.
 
     \b
@@ -47,6 +53,7 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
       bench run -m ./mine.py:MyMethod --seeds 0
       bench run suite.yaml --jobs 4 --time-limit 9m
       bench run suite.yaml --rerun failed
+      torchrun --nproc-per-node 4 --no-python bench run suite.yaml
     """
     from benchbase.plugin.manager import load_plugins
 
@@ -58,17 +65,36 @@ def command(suite: str | None, as_json: bool, quiet: bool, dry_run: bool, time_l
         return report_plan(asked, settings, plugins, as_json)
     check_run_folders(settings)
     limit = parse_duration(time_limit) if time_limit else None
-    if stage:
-        from benchbase.cli.stage import run_stage
+    with limited(None if settings.among.rank else limit), company(asked, settings, plugins) as team:
+        if settings.among.rank:
+            return None
+        if stage:
+            from benchbase.cli.stage import run_stage
 
-        with limited(limit):
-            return run_stage(asked, settings, plugins, stage, quiet, as_json)
-    with limited(limit), progress(quiet) as seen:
-        from benchbase.flow.run import run_suite
+            return run_stage(asked, settings, plugins, stage, quiet, as_json, team)
+        with progress(quiet) as seen:
+            from benchbase.flow.run import run_suite
 
-        sweep = run_suite(asked, settings, plugins, seen.done, seen.running)
+            sweep = run_suite(asked, settings, plugins, seen.done, seen.running, team)
     report(sweep, settings, plugins, as_json)
     return sweep.exit_code
+
+
+@contextmanager
+def company(suite: Suite, settings: Settings, plugins: Plugins) -> Iterator[Team | Alone]:
+    """Those who train with this process. Where it is not the first of them, it has taken part in all that the first one trained by then."""
+    from benchbase.flow.team import ALONE, joined
+
+    if settings.among.count == 1:
+        yield ALONE
+        return
+    from benchbase.flow.run import machine_for, open_suite
+    from benchbase.flow.together import follow
+
+    with joined(settings.among, machine_for(settings).device) as team:
+        if settings.among.rank:
+            follow(team, lambda sweep: open_suite(suite, settings, plugins, sweep=sweep, team=team))
+        yield team
 
 
 def report(sweep: Sweep, settings: Settings, plugins: Plugins, as_json: bool) -> None:

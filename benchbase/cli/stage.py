@@ -9,16 +9,17 @@ from benchbase.cli.progress import progress
 if TYPE_CHECKING:
     from benchbase.flow.named import Came
     from benchbase.flow.settings import Settings
+    from benchbase.flow.team import Alone, Team
     from benchbase.plugin.manager import Plugins
     from benchbase.values.spec import Suite
 
 
-def run_stage(suite: Suite, settings: Settings, plugins: Plugins, key: str, quiet: bool, as_json: bool) -> int:
+def run_stage(suite: Suite, settings: Settings, plugins: Plugins, key: str, quiet: bool, as_json: bool, team: Team | Alone) -> int:
     """Run it and tell what came of it; the exit code."""
     with progress(quiet) as seen:
         from benchbase.flow.named import run_named
 
-        came = run_named(suite, settings, key, plugins, seen.done, seen.running)
+        came = run_named(suite, settings, key, plugins, seen.done, seen.running, team)
     if as_json:
         print_json(document(came))
     elif came.error is None:

@@ -23,13 +23,14 @@ def versions() -> dict[str, str]:
 
 
 def device(machine: Any) -> dict[str, str]:
-    """The processor that `machine` names: its type ("cpu", "cuda") and model."""
+    """The processor that `machine` names: its type ("cpu", "cuda") and model; how many, where ranks train together."""
     kind = machine.device.split(":")[0]
+    many = f"{machine.ranks} x " if machine.ranks > 1 else ""
     if kind == "cpu":
-        return {"type": kind, "name": cpu_name()}
+        return {"type": kind, "name": many + cpu_name()}
     import torch
 
-    return {"type": kind, "name": torch.cuda.get_device_name(machine.device)}
+    return {"type": kind, "name": many + torch.cuda.get_device_name(machine.device)}
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from benchbase.flow.levels import Named, names_in
 from benchbase.flow.run import Bench, open_suite, teller
 from benchbase.flow.settings import Settings
 from benchbase.flow.single import MEASURES, PAUSES, Place, Ran, run_single
+from benchbase.flow.team import ALONE, Alone, Team
 from benchbase.plugin.manager import Plugins
 from benchbase.values.spec import Suite
 
@@ -36,12 +37,13 @@ class Came:
         return int(bool(self.before) or (self.error is not None and self.error.kind != "not_applicable"))
 
 
-def run_named(suite: Suite, settings: Settings, key: str, plugins: Plugins, observe: Callable[[Event], None], watch: Callable[[Running], None]) -> Came:
+def run_named(suite: Suite, settings: Settings, key: str, plugins: Plugins, observe: Callable[[Event], None], watch: Callable[[Running], None],
+              team: Team | Alone = ALONE) -> Came:
     """Run the stage whose key begins so, and what is measured of it. What it is made from may have been made on another machine a moment ago, and
     is waited for. Raises BenchError where no stage of the suite has such a key, or several have, and for settings that it cannot heed."""
     check_alone(settings)
     tell = teller(plugins, observe, watch)
-    bench = open_suite(suite, settings, plugins, tell, tell)
+    bench = open_suite(suite, settings, plugins, tell, tell, team=team)
     named = stage_named(bench, key)
     plugins.sweep_begins(1)
     cell = bench.cells[named.place.cell]

@@ -24,6 +24,7 @@ from benchbase.flow.rows import failure_of, key_in, record_of
 from benchbase.flow.settings import Settings
 from benchbase.flow.single import Ran, Step, run_step
 from benchbase.flow.store import Store
+from benchbase.flow.team import ALONE, Alone, Team
 from benchbase.flow.tools import Tools
 from benchbase.flow.workers import worker_environment
 from benchbase.plugin.load import last_line
@@ -83,18 +84,24 @@ class Bench:
 
 
 def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
-               watch: Callable[[Running | Epoch], None] = lambda running: None, sweep: str = "") -> Bench:
-    """Look every name of the suite up and load its data. sweep: what this sweep is called in the store; by default a new name.
+               watch: Callable[[Running | Epoch], None] = lambda running: None, sweep: str = "", team: Team | Alone = ALONE) -> Bench:
+    """Look every name of the suite up and load its data. sweep: what this sweep is called in the store; by default a new name.  team: who trains
+    with this process.
 
     Raises BenchError before anything has run.
     """
-    from benchbase.training.machine import machine_of
-
     plugins = plugins or load_plugins()
-    machine = machine_of(settings.device, settings.precision, settings.threads)
-    tools = Tools(plugins, machine, settings.data)
+    machine = machine_for(settings)
+    tools = Tools(plugins, machine, settings.data, team=team)
     do = Do(Store(settings.store), tools, observe, watch, settings.rerun, sweep or uuid.uuid4().hex, settings.limits if sweep else Limits())
     return Bench(cells_of(suite, plugins, tools), machine, do, settings.leaderboard)
+
+
+def machine_for(settings: Settings) -> Any:
+    """The Machine that settings say: device, precision, threads, and how many train together."""
+    from benchbase.training.machine import machine_of
+
+    return settings.among.placed(machine_of(settings.device, settings.precision, settings.threads))
 
 
 def plan_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None) -> Plan:
@@ -104,15 +111,17 @@ def plan_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None)
 
 
 def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, observe: Observe = lambda event: None,
-              watch: Watch = lambda running: None) -> Sweep:
+              watch: Watch = lambda running: None, team: Team | Alone = ALONE) -> Sweep:
     """Run what is not in the store, write every record, return what came of it. KeyboardInterrupt ends it early: `Sweep.stopped`.
 
     observe: sees each stage as it ends, plugins' observers after it.  watch: sees stages as they begin and come further; those in
-    workers of an executor out of a plugin only as they end, with their cell.
+    workers of an executor out of a plugin only as they end, with their cell.  team: who trains with this process.
     """
     started = time.perf_counter()
     plugins = plugins or load_plugins()
     executor = plugins.executor(settings.executor or ("processes" if settings.jobs > 1 or settings.limits else "serial"))
+    if settings.among.count > 1 and (executor.name != "serial" or settings.limits):
+        raise BenchError("processes that train together run one stage at a time", "leave --jobs, --executor and limits of stages out")
     if settings.limits:
         settings.limits.check()
         if getattr(executor, "in_process", False):
@@ -123,7 +132,7 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
 
     tell = teller(plugins, observe, watch)
     reports: list[CellReport] = []
-    bench, stopped = open_suite(suite, settings, plugins, tell, tell), ""
+    bench, stopped = open_suite(suite, settings, plugins, tell, tell, team=team), ""
     plugins.sweep_begins(len(bench.cells))
     try:
         for report in _reports(bench, executor, suite, settings, tell):

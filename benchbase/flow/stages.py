@@ -91,12 +91,12 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
         tools.course.epoch(epoch + 1, recipe.epochs, loss, rate)
 
     def trained(state: Any) -> tuple[Any, Any, Any]:
-        model, guessed = begun(tools, architecture, seed, start, kept)
+        state, (model, guessed) = tools.team.same(state), begun(tools, architecture, seed, start, kept)
         net = callback and live(tools, architecture, model, steps, seed)
         return model, guessed, train_(model, recipe, loaded, Seeds(seed, data.fingerprint), machine, callback=callback and callback.value,
                                       masks=kept, checkpoints=Checkpoints(after, state, told), net=net, span=span)
 
-    with keeper:
+    with tools.team.called(tools.course), keeper:
         try:
             model, guessed, done = trained(keeper.found())
         except BenchError as error:
@@ -147,7 +147,7 @@ def _prune(tools: Tools, folder: Path, *, method: Identified, budget: Budget, ar
     loaded, model = tools.data(data.dataset), tools.load(architecture, weights.folder / WEIGHTS)
     calibration = Calibration(loaded, seed_of(seed, "calibration"))
     anew = None if again is None else Again(again, lambda: tools.fresh(architecture, initial(architecture, seed))[0].state_dict())
-    tuner = Tuner(recipe, loaded, seed, data.fingerprint, machine, anew) if recipe or again else None
+    tuner = Tuner(recipe, loaded, seed, data.fingerprint, replace(machine, ranks=1), anew) if recipe or again else None
     pruned = prune_network(model, method.value, budget, calibration, tools.example(architecture), seed_of(seed, "method", method.identity[0]),
                            architecture, tuner, tools.traced(architecture)[1])
     made = fill_folder(pruned, folder)

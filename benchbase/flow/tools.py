@@ -8,6 +8,7 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow.cells import source_digest
 from benchbase.flow.course import Course
+from benchbase.flow.team import ALONE, Alone, Team
 from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins
 from benchbase.plugin.opening import opened
@@ -18,7 +19,7 @@ from benchbase.values.digest import digest
 @dataclass(frozen=True)
 class Tools:
     """plugins: where names are looked up.  machine: device, precision, threads.  data_root: the folder of downloaded data.
-    course: the stage that uses them, under way."""
+    course: the stage that uses them, under way.  team: who trains with this process."""
 
     plugins: Plugins
     machine: Any
@@ -26,6 +27,7 @@ class Tools:
     loaded: dict[Any, Any] = field(default_factory=dict)
     traces: dict[str, Any] = field(default_factory=dict)
     course: Course = Course()
+    team: Team | Alone = ALONE
 
     def data(self, dataset: Any) -> Any:
         """The data set's tensors on the device, read once a process. Whatever a plugin's data set raises comes out as a BenchError."""

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from benchbase.training.captured import captured
 from benchbase.training.data import Data
 from benchbase.training.evaluation import Evaluation, evaluate, logits_of, recompute_bn_
 from benchbase.training.machine import Machine
+from benchbase.training.ranks import Agree, Ranks, part_forward_and_backward, ranks_of
 from benchbase.training.seeds import Seeds
 from benchbase.training.state import State, restore_, state_of
 from benchbase.values.recipe import Recipe
@@ -55,21 +57,23 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
     The learning rate is set before each step, by the fraction of all images seen. Each epoch seeds its own generators (torch's
     global one too, for dropout; the caller's is put back), so that a training resumed from a State equals one never interrupted.
     Leaves the model on the machine's device, in train mode as it was before. With no epochs only callbacks and masks act.
+    Where the machine has several ranks, all of them call this with the same arguments, and end with the same weights.
     Raises BenchError, kind "diverged", naming the epoch where the loss or a weight is not finite.
     """
     checkpoints, span = checkpoints or Checkpoints(), range(recipe.epochs) if span is None else span
     keep, own = KeepMasks(masks) if masks else None, Guarded(callback) if callback is not None else None
-    callbacks = Chain(tuple(c for c in (own, keep) if c is not None))
+    ranks = ranks_of(machine)
+    callbacks = Chain(tuple(c for c in (own, keep, Agree(ranks) if ranks.count > 1 else None) if c is not None))
     names, mode, images, first = set(model.state_dict()), model.training, 0, span.start
     started = time.perf_counter()
-    with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout:
+    with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout, ExitStack() as within:
         torch.manual_seed(seeds.of("start", 0))
         if own is not None:
             own.start(model if net is None else net)
         if keep is not None:
             keep.start(model)
-        forward = partial(forward_and_backward, model, data.num_classes, recipe.label_smoothing, machine)
-        run = Run(model, sgd(model, recipe), recipe, data, seeds, captured(forward, model) if machine.records else forward, callbacks, layout)
+        loss_of = within.enter_context(passes(model, data.num_classes, recipe.label_smoothing, machine, ranks))
+        run = Run(model, sgd(model, recipe), recipe, data, seeds, loss_of, callbacks, layout, ranks)
         if net is not None:
             net.rate = lambda: run.optimiser.param_groups[0]["lr"]
         if checkpoints.resume is not None:
@@ -103,11 +107,12 @@ class Run:
     loss_of: Callable[[Tensor, Tensor], Tensor]
     callbacks: Chain
     layout: torch.memory_format
+    ranks: Ranks = Ranks()
 
     def epoch_(self, epoch: int) -> tuple[int, float]:
         """One pass over the train split: (images, mean of the steps' losses). The loss is looked at once, at the end: no step waits for it."""
         model, recipe, count = self.model.train(), self.recipe, self.data.count("train")
-        torch.manual_seed(self.seeds.of("dropout", epoch))
+        torch.manual_seed(self.seeds.of("dropout", epoch) + self.ranks.rank)
         batches = self.data.batches("train", recipe.batch_size, self.seeds.of("order", epoch), augment=True,
                                     augment_seed=self.seeds.of("augmentation", epoch))
         seen, steps, total = 0, 0, torch.zeros((), device=self.data.device)
@@ -134,6 +139,17 @@ class Run:
         self.optimiser.step()
         self.callbacks.after_step(self.model)
         return loss
+
+
+@contextmanager
+def passes(model: nn.Module, classes: int, smoothing: float, machine: Machine, ranks: Ranks) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
+    """How the loss of a batch is computed, with the gradients: by several ranks, out of a recording, or one operation after another."""
+    if ranks.count > 1:
+        with ranks.spread(model) as whole:
+            yield partial(part_forward_and_backward, whole, classes, smoothing, machine, ranks)
+        return
+    forward = partial(forward_and_backward, model, classes, smoothing, machine)
+    yield captured(forward, model) if machine.records else forward
 
 
 def forward_and_backward(model: nn.Module, classes: int, smoothing: float, machine: Machine, x: Tensor, y: Tensor) -> Tensor:

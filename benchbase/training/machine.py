@@ -21,7 +21,8 @@ WIDE = 256  # channels above which plain NCHW is faster
 class Machine:
     """device: "cpu", "cuda" or "cuda:i".  precision: "fp32", or "bf16" (autocast, weights stay fp32).  threads: of one operation.
     memory_format: "auto" (by the rule of `format_of`), "channels_last" or "contiguous".  deterministic: same bits on a GPU too.
-    graphs: a GPU's forward and backward passes are recorded once and replayed; the same kernels, so that it enters no key."""
+    graphs: a GPU's forward and backward passes are recorded once and replayed; the same kernels, so that it enters no key.
+    ranks: processes that train one network together; each has such a machine."""
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -29,6 +30,7 @@ class Machine:
     memory_format: str = "auto"
     deterministic: bool = False
     graphs: bool = True
+    ranks: int = 1
 
     def __post_init__(self) -> None:
         for what, value, known in (("precision", self.precision, PRECISIONS), ("memory format", self.memory_format, FORMATS)):
@@ -40,12 +42,13 @@ class Machine:
     @property
     def identity(self) -> list[Any]:
         """What enters keys: which of several equal GPUs ran does not."""
-        return [self.device.split(":")[0], self.precision, self.threads, self.memory_format, self.deterministic]
+        alone = [self.device.split(":")[0], self.precision, self.threads, self.memory_format, self.deterministic]
+        return alone if self.ranks == 1 else [*alone, self.ranks]
 
     @property
     def records(self) -> bool:
         """Whether passes of a training are replayed from a recording."""
-        return self.graphs and self.device != "cpu"
+        return self.graphs and self.device != "cpu" and self.ranks == 1
 
     def prepare(self) -> None:
         """Set torch's global switches to what this machine says: thread count, and on a GPU how cuDNN chooses its algorithms. fp32 there means

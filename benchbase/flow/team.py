@@ -17,11 +17,13 @@ PARTING = timedelta(minutes=10)  # after a training; longer than a rank may be b
 
 @dataclass(frozen=True)
 class Among:
-    """Where a process stands among those that torchrun has started. rank: of all, from 0.  count: of all.  local: on its machine, from 0."""
+    """Where a process stands among those that torchrun has started. rank: of all, from 0.  count: of all.  local: on its machine, from 0.
+    attempt: how often they have been started before."""
 
     rank: int = 0
     count: int = 1
     local: int = 0
+    attempt: int = 0
 
     def placed(self, machine: Any) -> Any:
         """`machine` as one of theirs: each has a GPU of its own. Raises BenchError where there are not that many."""
@@ -39,7 +41,7 @@ def among_of(environment: Mapping[str, str]) -> Among:
     """Where torchrun has put this process; alone where something else has started it, whatever other variables say."""
     if "TORCHELASTIC_RUN_ID" not in environment:
         return Among()
-    return Among(*(int(environment[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    return Among(*(int(environment[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")))
 
 
 class Alone:
@@ -122,7 +124,9 @@ def joined(among: Among, device: str) -> Iterator[Team]:
 
     if device != "cpu":
         torch.cuda.set_device(among.local)
-    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
+    meeting, rank, count = next(distributed.rendezvous("env://"))
+    own = distributed.PrefixStore(f"attempt {among.attempt}", meeting)  # torchrun's keeps the addresses of processes that it has started before
+    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", store=own, rank=rank, world_size=count)
     team = Team(among)
     yield team
     if not team.whole:

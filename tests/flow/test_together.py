@@ -170,7 +170,7 @@ def test_settings_that_say_nothing_there_are_refused(tmp_path):
 
 def test_torchrun_says_who_trains_together_and_nobody_else():
     assert among_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}) == Among() == settings_of().among
-    assert among_of({"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}) == Among(3, 4, 1)
+    assert among_of({"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}) == Among(3, 4, 1, 2)
 
 
 def test_each_process_has_a_gpu_of_its_own():

@@ -7,16 +7,41 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchbase.errors import BenchError
+from benchbase.flow.run import run_suite
 from benchbase.flow.settings import settings_of
 from benchbase.flow.team import Among, among_of
 from benchbase.training.machine import Machine
+from benchbase.values.spec import suite_of
 
 BENCH = str(Path(sys.executable).with_name("bench"))
+PULLS = """
+from dataclasses import dataclass
+from benchbase import Callback, Method, Selection
+
+class Apart(Callback):
+    def after_step(self, model):
+        from torch import distributed
+        for weight in model.parameters():
+            weight.data.add_(1e-3 * (1 + (distributed.get_rank() if distributed.is_initialized() else 0)))
+
+@dataclass(frozen=True)
+class Pulls(Method):
+    "Trains its base with a callback that does something else in each rank."
+    name = "pulls"
+    paper = "none"
+
+    def training(self, budget):
+        return Apart()
+
+    def select(self, net, data, budget):
+        return Selection({group.name: list(range(budget.keep(group))) for group in net.groups})
+"""
 SUITE = ("-m", "l1-norm", "-m", "random", "--seeds", "0", "--epochs", "4", "--finetune-epochs", "2", "--protocol", "finetune", "--protocol", "scratch-e")
 ENOUGH = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -41,9 +66,12 @@ def stages(folder: Path, kind: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
+    """The folder of a sweep by two ranks, with a method that pulls them apart among others, and what was said."""
     folder = tmp_path_factory.mktemp("two")
-    done = subprocess.run(torchrun(folder), capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
-    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "pulls.py").write_text(PULLS)
+    suite = ("-m", f"{folder / 'pulls.py'}:Pulls", *SUITE)
+    done = subprocess.run(torchrun(folder, suite=suite), capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
+    assert done.returncode == 1, done.stderr[-3000:]
     return folder, done
 
 
@@ -66,25 +94,27 @@ def test_two_ranks_write_the_records_of_one_process(one, two):
     assert len(stages(two[0], "train")) == len(stages(one, "train"))
 
 
+def test_what_fails_in_all_ranks_is_one_failed_cell_and_the_others_go_on(two):
+    said = two[1].stdout
+    assert said.count("failed (method_error): pulls") == 1 and "differs between the 2 ranks of a training after epoch 1" in said, said
+
+
 def test_given_again_nothing_runs(two):
     again = subprocess.run(torchrun(two[0]), capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
     assert again.returncode == 0 and "0 trainings run" in again.stdout, again.stderr[-2000:]
 
 
-LONG = ("-m", "random", "--seeds", "0", "--epochs", "16", "--protocol", "scratch-e")
+LONG = ("-m", "random", "--seeds", "0", "--epochs", "8", "--protocol", "scratch-e")
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(torchrun(folder, suite=LONG), check=True, capture_output=True, timeout=300, env=ENOUGH)
-    return folder
+def started(folder: Path, *flags: str) -> subprocess.Popen:
+    return subprocess.Popen(torchrun(folder, *flags, suite=LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH, start_new_session=True)
 
 
-def in_training(process: subprocess.Popen, folder: Path) -> None:
-    """Wait until the last epoch of some training is kept."""
+def in_training(process: subprocess.Popen, folder: Path, trained: int) -> None:
+    """Wait until so many trainings are done, and the last epoch of another one is kept."""
     ends = time.monotonic() + 120
-    while not list((folder / "store").rglob("checkpoint.json")):
+    while len(stages(folder, "train")) < trained or not list((folder / "store").rglob("checkpoint.json")):
         assert process.poll() is None and time.monotonic() < ends, process.communicate()
         time.sleep(0.02)
 
@@ -101,71 +131,30 @@ def pid_of(rank: int, parent: int) -> int:
     raise AssertionError(f"no rank {rank}")
 
 
-def same_results(folder: Path, undisturbed: Path) -> None:
-    """The same bits, each training once."""
-    got, wanted = records(folder), records(undisturbed)
-    assert {key: record["digests"] for key, record in got.items()} == {key: record["digests"] for key, record in wanted.items()} and got
-    assert len(stages(folder, "train")) == len(stages(undisturbed, "train"))
-
-
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_lost_rank_is_started_again_and_the_training_goes_on(rank, tmp_path, undisturbed):
-    process = subprocess.Popen(torchrun(tmp_path, "--max-restarts", "1", suite=LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH)
-    in_training(process, tmp_path)
-    os.kill(pid_of(rank, process.pid), signal.SIGKILL)
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err[-3000:]
-    assert "goes on after epoch" in err + out
-    same_results(tmp_path, undisturbed)
-
-
-def test_ctrl_c_keeps_how_far_it_has_come(tmp_path, undisturbed):
-    process = subprocess.Popen(torchrun(tmp_path, suite=LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH, start_new_session=True)
-    in_training(process, tmp_path)
+def test_lost_ranks_and_ctrl_c_cost_no_more_than_an_epoch(tmp_path):
+    """In the first training a rank is killed, and torchrun starts all again; in the second one, Ctrl-C, and the command is given again. Nothing of it is
+    seen in what comes out."""
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    process = started(disturbed, "--max-restarts", "1")
+    in_training(process, disturbed, 0)
+    os.kill(pid_of(1, process.pid), signal.SIGKILL)
+    in_training(process, disturbed, 1)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=100)
-    assert process.returncode not in (0, None) and not records(tmp_path)
-    again = subprocess.run(torchrun(tmp_path, suite=LONG), capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
-    assert again.returncode == 0 and "goes on after epoch" in again.stderr + again.stdout, again.stderr[-2000:]
-    same_results(tmp_path, undisturbed)
-
-
-PULLS = """
-from dataclasses import dataclass
-from benchbase import Callback, Method, Selection
-
-class Apart(Callback):
-    def after_step(self, model):
-        from torch import distributed
-        for weight in model.parameters():
-            weight.data.add_(1e-3 * (1 + (distributed.get_rank() if distributed.is_initialized() else 0)))
-
-@dataclass(frozen=True)
-class Pulls(Method):
-    "Trains its base with a callback that does something else in each rank."
-    name = "pulls"
-    paper = "none"
-
-    def sparse_training(self):
-        return Apart()
-
-    def select(self, net, data, budget):
-        return Selection({group.name: list(range(budget.keep(group))) for group in net.groups})
-"""
-
-
-def test_what_fails_in_all_ranks_is_one_failed_cell_and_the_others_go_on(tmp_path):
-    (tmp_path / "pulls.py").write_text(PULLS)
-    suite = ("-m", f"{tmp_path / 'pulls.py'}:Pulls", "-m", "random", "--seeds", "0", "--epochs", "2", "--protocol", "scratch-e")
-    done = subprocess.run(torchrun(tmp_path, suite=suite), capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
-    assert "failed (method_error)" in done.stdout and "differs between the 2 ranks" in done.stdout, done.stdout + done.stderr
-    assert [key[0] for key in records(tmp_path)] == ["random"]
+    err = process.communicate(timeout=100)[1]
+    assert process.returncode and "goes on after epoch" in err and not records(disturbed), err[-3000:]
+    again = started(disturbed)
+    out, err = again.communicate(timeout=200)
+    assert again.returncode == 0 and "goes on after epoch" in err and "1 training run" in out, err[-3000:]
+    assert started(undisturbed).wait(200) == 0
+    got, wanted = ({key: record["digests"] for key, record in records(folder).items()} for folder in (disturbed, undisturbed))
+    assert got == wanted and len(got) == 1 and len(stages(disturbed, "train")) == 2
 
 
 def test_settings_that_say_nothing_there_are_refused(tmp_path):
-    done = subprocess.run([*torchrun(tmp_path), "--jobs", "2"], capture_output=True, text=True, check=False, timeout=300, env=ENOUGH)
-    assert done.returncode and "processes that train together run one stage at a time" in done.stderr
+    settings = replace(settings_of(str(tmp_path)), among=Among(0, 2), jobs=2)
+    with pytest.raises(BenchError, match="processes that train together run one stage at a time"):
+        run_suite(suite_of({"methods": ["random"]}), settings)
 
 
 def test_torchrun_says_who_trains_together_and_nobody_else():

@@ -39,7 +39,7 @@ def foresee(model: nn.Module, method: Any, budget: Budget, trace: Trace) -> Fore
 
     Raises BenchError as `resolve` does: kind "not_applicable" where the budget is out of reach of this network, or of the method.
     """
-    check_reads(method, budget)
+    check_asked(method, budget)
     gone = named_blocks(model, method, budget)
     budget.known()
     macs, params = size(trace, model, (), {})
@@ -94,11 +94,15 @@ def named_blocks(model: nn.Module, method: Any, budget: Budget) -> tuple[str, ..
     return tuple(name for name in blocks if name in budget.dropped)
 
 
-def check_reads(method: Any, budget: Budget) -> None:
-    """BenchError (not_applicable) where the budget says what layers read of a stream, and the method does not choose that."""
+def check_asked(method: Any, budget: Budget) -> None:
+    """BenchError (not_applicable) where the budget says what the method does not choose: what layers read of a stream, or that widths be multiples."""
     if budget.reads and not method.gathers:
         raise BenchError(f"{method.name} does not choose what a layer reads of a stream, and the budget {budget.label} asks for it",
                          "take a method that does, or a budget without reads", kind="not_applicable")
+    if budget.round_to and (method.target != "predefined" or method.granularity != "channel"):
+        what = "decides itself how many channels each layer keeps" if method.granularity == "channel" else f"prunes no channels, but {method.granularity}s"
+        raise BenchError(f"{method.name} {what}, and the budget {budget.label} rounds widths", "take a method that keeps what the budget says (l1-norm), "
+                         "or leave round_to out", kind="not_applicable")
 
 
 def changed(dense: nn.Module, after: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -14,7 +14,7 @@ from benchbase.errors import BenchError
 from benchbase.nets import numbers, seeded, solve
 from benchbase.nets.cost import cost
 from benchbase.nets.cut import Chosen, Small, cut, outputs, sliced
-from benchbase.nets.foresee import changed, check_reads, foresee
+from benchbase.nets.foresee import changed, check_asked, foresee
 from benchbase.nets.gather import ChannelSelect
 from benchbase.nets.graph import Trace, read
 from benchbase.nets.method import Method
@@ -89,7 +89,7 @@ def prune_network(model: nn.Module, method: Method, budget: Budget, data: Iterab
     with seeded.seeded(seed):
         example = pytree.tree_map_only(Tensor, lambda t: t.to(_device(model)), example)
         trace = trace or read(model, example)
-        check_reads(method, budget)
+        check_asked(method, budget)
         if _decides(method) and method.granularity != "block" and (budget.macs is not None or budget.params is not None):
             chosen = _bisect(model, method, budget, data, example, seed, trace, tuner)
         else:

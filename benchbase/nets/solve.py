@@ -12,7 +12,7 @@ from torch import nn
 from benchbase.errors import BenchError, unknown
 from benchbase.nets import numbers
 from benchbase.nets.reads import reader
-from benchbase.values.budget import Budget
+from benchbase.values.budget import Budget, rounded
 
 if TYPE_CHECKING:
     from benchbase.nets.graph import Trace
@@ -76,7 +76,7 @@ def uniform(budget: Budget, trace: Trace, model: nn.Module, groups: Sequence[Gro
     scope = "inner" if all(g.inner for g in groups) else "all"
     asked = resolve(budget, trace, model, scope)
     target = size(trace, model, groups, asked.widths)[0]
-    widths = _nearest(groups, 1, lambda w: size(trace, model, groups, w)[0], target)
+    widths = _nearest(groups, 1, lambda w: size(trace, model, groups, w)[0], target, budget.round_to)
     return Budget(widths=widths, scope=budget.scope, name=f"uniform-{budget.label}")
 
 
@@ -134,7 +134,8 @@ def _no_group(name: str, elsewhere: bool, names: list[str]) -> BenchError:
 def _solve_share(budget: Budget, trace: Trace, model: nn.Module, groups: Sequence[Group], least: int) -> dict[str, int]:
     which, share = (0, budget.macs) if budget.macs is not None else (1, budget.params)
     dense = size(trace, model, groups, {})[which]
-    widths = _nearest(groups, least, lambda w: size(trace, model, groups, w, budget.reads)[which], dense * (1 - Fraction(str(share))))
+    widths = _nearest(groups, least, lambda w: size(trace, model, groups, w, budget.reads)[which], dense * (1 - Fraction(str(share))),
+                      budget.round_to)
     achieved = 1 - size(trace, model, groups, widths, budget.reads)[which] / dense
     check_share(budget, achieved)
     return widths
@@ -148,17 +149,20 @@ def check_share(budget: Budget, achieved: float) -> None:
                          f"ask for {key}={achieved:.3f}, or widen the scope (scope: all)", kind="not_applicable")
 
 
-def _nearest(groups: Sequence[Group], least: int, cost: Callable[[Mapping[str, int]], int], target: int | Fraction) -> dict[str, int]:
+def _nearest(groups: Sequence[Group], least: int, cost: Callable[[Mapping[str, int]], int], target: int | Fraction,
+             multiple: int | None = None) -> dict[str, int]:
     """Widths by one ratio whose cost is nearest to `target`, leaving no layer empty.
 
     Widths are step functions of the ratio: floor(w (1 - r)) is constant for r in ((k-1)/w, k/w]. So every vector of widths that
     some ratio gives is given at one of the breakpoints k/w, in exact arithmetic, and the cost falls from one to the next.
+    multiple: of what each width is one (`rounded`). Steps are then as coarse as that, and all layers of one width take them at once; so between
+    the two vectors around the target layers take the last step one by one, in network order.
     """
     def widths(r: Fraction) -> dict[str, int]:
-        return {g.name: max(math.floor(g.width * (1 - r)), least, 1) for g in groups}
+        return {g.name: rounded(max(math.floor(g.width * (1 - r)), least, 1), g.width, multiple) for g in groups}
 
     cuts = sorted({Fraction(k, w) for w in {g.width for g in groups} for k in range(w)})
-    if not least:  # a layer may not be emptied: stop at the last ratio that leaves one channel of the narrowest
+    if not least and not multiple:  # a layer may not be emptied: stop at the last ratio that leaves one channel of the narrowest
         narrow = min(g.width for g in groups)
         cuts = [r for r in cuts if r <= Fraction(narrow - 1, narrow)]
     low, high = 0, len(cuts) - 1
@@ -166,5 +170,15 @@ def _nearest(groups: Sequence[Group], least: int, cost: Callable[[Mapping[str, i
         middle = (low + high) // 2
         low, high = (low, middle) if cost(widths(cuts[middle])) <= target else (middle + 1, high)
     around = [widths(cuts[i]) for i in (low, max(low - 1, 0))]
+    if multiple:
+        around = _steps(*around)
     far = [abs(Fraction(cost(w)) - target) for w in around]
     return around[far.index(min(far))]
+
+
+def _steps(narrow: dict[str, int], wide: dict[str, int]) -> list[dict[str, int]]:
+    """The vectors from `narrow` to `wide`, with one layer more of `wide` in each, the last layers first."""
+    found = [narrow]
+    for name in reversed([name for name in narrow if narrow[name] != wide[name]]):
+        found.append({**found[-1], name: wide[name]})
+    return found

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import ROUND_FLOOR, Decimal
@@ -35,6 +36,8 @@ class Budget:
     like: beside ratio, macs or params, a method: what each layer has left when that method prunes so much on its own base, with the same
     seed. "network-slimming@0.5" as text: same-widths controls of methods that decide the widths.  like_seed: the one seed whose decision all
     seeds take, "network-slimming@0.5#0" as text: it tells the spread of training from that of the architectures (gate 18).
+    round_to: beside ratio, ratios, macs, params or like, what every kept width is a multiple of, since kernels of odd widths are slow: the nearest
+    multiple (`rounded`). "0.37[round_to=8]" as text.
     name: how the user asked for it; no part of its identity.
     """
 
@@ -48,6 +51,7 @@ class Budget:
     reads: Mapping[str, int] = field(default_factory=dict)
     like: str | None = None
     like_seed: int | None = None
+    round_to: int | None = None
     name: str = field(default="", compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
@@ -71,12 +75,18 @@ class Budget:
             raise BenchError(f"a budget like {self.like!r} says {said[0]}", "give a method and how much it removes, as network-slimming@0.5")
         if (at := self.like_seed) is not None and (self.like is None or isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < 1 << 63):
             raise BenchError(f"a budget like {self.like!r} with seed {at!r}", "name a method and one of its seeds, as network-slimming@0.5#0")
+        if (by := self.round_to) is not None and (isinstance(by, bool) or not isinstance(by, int) or by < 2):
+            raise BenchError(f"round_to = {by!r} rounds to nothing", "give a whole number of channels, at least 2, as round_to=8")
+        if self.round_to and said[0] in ("widths", "dropped"):
+            raise BenchError(f"a budget says {said[0]} and round_to", f"leave round_to out: {said[0]} says already what stays")
 
     @property
     def label(self) -> str:
         """The budget in one word, for tables: as the user asked for it."""
         if self.name:
             return self.name
+        if self.round_to:
+            return f"{replace(self, round_to=None).label}[round_to={self.round_to}]"
         if self.like is not None:
             return f"{self.like}@{self.own.label}" + (f"#{self.like_seed}" if self.like_seed is not None else "")
         one = next(((k, getattr(self, k)) for k in ("macs", "params") if getattr(self, k) is not None), None)
@@ -88,17 +98,17 @@ class Budget:
         return replace(self, like=None, like_seed=None, name=self.name.rpartition("@")[2].partition("#")[0]) if self.like is not None else self
 
     def keep(self, group: Sized) -> int:
-        """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1.
+        """Channels of `group` that stay: floor(width x (1 - ratio)) in decimal arithmetic, so that 10 x (1 - 0.9) is 1; with `round_to` the
+        nearest multiple of it.
 
         macs and params budgets, and those like another method's, have no answer before they are resolved on a network: BenchError.
         """
         self.known()
         if self.widths:
             return self.widths.get(group.name, group.width)
-        if self.ratios:
-            return keep_count(group.width, next((r for glob, r in self.ratios.items() if fnmatchcase(group.name, glob)), 0))
-        if self.ratio is not None:
-            return keep_count(group.width, self.ratio)
+        share = next((r for glob, r in self.ratios.items() if fnmatchcase(group.name, glob)), 0) if self.ratios else self.ratio
+        if share is not None:
+            return rounded(keep_count(group.width, share), group.width, self.round_to)
         raise BenchError(f"the budget {self.label} has no width for {group.name} yet", "resolve it on the network first")
 
     def known(self) -> None:
@@ -131,6 +141,20 @@ def keep_count(width: int, ratio: float | str | Decimal) -> int:
     return int((width * (1 - Decimal(str(ratio)))).to_integral_value(ROUND_FLOOR))
 
 
+def rounded(count: int, width: int, multiple: int | None) -> int:
+    """The multiple of `multiple` that is nearest to `count` of a group's `width` channels; a half goes up. None: `count` as it is.
+
+    At least one multiple stays, so that no layer is emptied, and never more than the width: what comes to it is kept whole, and so is what
+    was whole before, though the width be no multiple itself.
+
+    >>> [rounded(count, 20, 8) for count in (0, 11, 12, 18, 20)]
+    [8, 8, 16, 16, 20]
+    """
+    if multiple is None or count == width:
+        return count
+    return min(max((count + multiple // 2) // multiple, 1) * multiple, width)
+
+
 def budget_of(data: Any, name: str = "") -> Budget:
     """The Budget in plain data (a YAML file, a suite, a record). Raises BenchError naming the key that is wrong."""
     if not isinstance(data, Mapping):
@@ -155,10 +179,13 @@ def budget_of(data: Any, name: str = "") -> Budget:
 
 def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget:
     """The Budget that `text` says: "0.5", "macs=0.5", "params=0.5", "compression=8" (params 1 - 1/8), "METHOD@0.5" (what that method
-    leaves; "METHOD@0.5#0" with seed 0, whatever the seed), or a name out of `named`."""
-    key, _, value = text.strip().rpartition("=")
+    leaves; "METHOD@0.5#0" with seed 0, whatever the seed), or a name out of `named`; "B[round_to=8]" is any of them with its widths rounded."""
     if named and text in named:
         return named[text]
+    plain, by, seed_at = _split(text.strip())
+    if by:
+        return replace(parse_budget(plain + seed_at, named), round_to=_multiple(text, by), name=text.strip())
+    key, _, value = text.strip().rpartition("=")
     method, at, share = text.strip().rpartition("@")
     if at:
         share, one, seed = share.partition("#")
@@ -179,6 +206,19 @@ def parse_budget(text: str, named: Mapping[str, Budget] | None = None) -> Budget
     except ValueError:
         raise unknown("budget", text, [*(named or ()), "0.5", "macs=0.5", "params=0.5", "compression=8"]) from None
     return Budget(ratio=ratio, name=value)
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """("0.5", "round_to=8", "") of "0.5[round_to=8]"; what stands in brackets before an "@" is the method's, and "#0" may follow them."""
+    found = re.fullmatch(r"(?P<plain>[^\[]*|.*@[^\[]*)\[(?P<by>[^\]]*)\](?P<seed>#[^#]*)?", text)
+    return (found["plain"], found["by"], found["seed"] or "") if found else (text, "", "")
+
+
+def _multiple(text: str, said: str) -> int:
+    key, _, value = said.partition("=")
+    if key.strip() != "round_to" or not (value.strip().isdecimal() and value.isascii() and len(value) < 10):
+        raise BenchError(f"budget {text}: [{said}] is not understood", "write the multiple in brackets, as 0.5[round_to=8]")
+    return int(value)
 
 
 def _number(key: str, value: Any) -> float:

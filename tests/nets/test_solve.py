@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from benchbase.errors import BenchError
 from benchbase.nets import solve
-from benchbase.values.budget import Budget
+from benchbase.values.budget import Budget, rounded
 
 
 def _group(name: str, width: int, uses: list[tuple[str, int, int]], inner: bool = True) -> SimpleNamespace:
@@ -97,6 +99,39 @@ def test_shares_are_the_best_any_ratio_gives(net, key, share):
         return
     widths = solve.resolve(Budget(**{key: share}), trace, model, "all").widths
     assert abs(_closed(widths["0"], widths["1"])[index] - dense * (1 - Fraction(str(share)))) == best
+
+
+@pytest.mark.parametrize("share", [0.2, 0.31, 0.35, 0.42, 0.5, 0.63])
+def test_shares_in_multiples(net, share):
+    """Brute force over every pair of multiples that one ratio, its widths rounded up or down, gives: widths 2, 4 ... 10 and 2, 4 ... 16."""
+    model, trace = net
+    dense, left = _closed(10, 16)[0], 1 - Fraction(str(share))
+    ladder = list(dict.fromkeys((rounded(math.floor(10 * (1 - r)), 10, 2), rounded(math.floor(16 * (1 - r)), 16, 2))
+                                for r in (Fraction(i, 4000) for i in range(4000))))
+    one_by_one = {*ladder, *((low[0], high[1]) for high, low in pairwise(ladder))}
+    best = min(abs(_closed(a, b)[0] - dense * left) for a, b in one_by_one)
+    if best > 0.02 * dense:
+        with pytest.raises(BenchError) as error:
+            solve.resolve(Budget(macs=share, round_to=2), trace, model, "all")
+        assert any(f"macs={1 - _closed(a, b)[0] / dense:.4f}" in error.value.what for a, b in one_by_one if abs(_closed(a, b)[0] - dense * left) == best)
+        return
+    widths = solve.resolve(Budget(macs=share, round_to=2), trace, model, "all").widths
+    assert widths["0"] % 2 == widths["1"] % 2 == 0 and abs(_closed(widths["0"], widths["1"])[0] - dense * left) == best
+
+
+def test_a_share_of_a_residual_network_in_multiples():
+    """ResNet-20's inner layers are 16, 32 and 64 wide: in multiples of 8 all of a width at once would miss half of the multiply-adds."""
+    from benchbase.nets.graph import read
+    from benchbase_plugins.models.resnet import resnet20
+
+    model = resnet20(10)
+    trace = read(model, torch.randn(2, 3, 32, 32))
+    widths = solve.resolve(Budget(macs=0.5, round_to=8), trace, model, "inner").widths
+    assert {n % 8 for n in widths.values()} == {0} and len(widths) == 9
+    inner = [g for g in trace.groups if g.inner]
+    assert abs(solve.size(trace, model, inner, widths)[0] / solve.size(trace, model, inner, {})[0] - 0.5) < 0.01
+    together = {name: rounded(g.width // 2, g.width, 8) for name, g in zip(widths, inner)}
+    assert solve.uniform(Budget(ratio=0.5, round_to=8), trace, model, inner).widths == together
 
 
 def test_out_of_reach_names_the_nearest(net):

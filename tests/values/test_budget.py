@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbase.errors import BenchError
-from benchbase.values.budget import Budget, budget_of, keep_count, parse_budget
+from benchbase.values.budget import Budget, budget_of, keep_count, parse_budget, rounded
 from benchbase.values.digest import digest
 
 RATIO = st.decimals("0.001", "0.999", places=3)
@@ -84,6 +84,44 @@ def test_like_another_method_with_one_seed():
             parse_budget(text)
 
 
+@given(st.integers(1, 600), st.integers(2, 64), RATIO)
+def test_widths_are_rounded_to_the_nearest_multiple(width, multiple, ratio):
+    """Against a search over all multiples."""
+    count = keep_count(width, ratio)
+    nearest = min(range(multiple, width + 2 * multiple, multiple), key=lambda m: (abs(m - count), -m))
+    kept = Budget(ratio=float(ratio), round_to=multiple).keep(Layer("any", width))
+    assert kept == rounded(count, width, multiple) == min(nearest, width) and 1 <= kept <= width
+    assert rounded(width, width, multiple) == width and rounded(count, width, None) == count
+
+
+def test_an_awkward_share_rounded():
+    """0.37 of the widths of a VGG: floor(w 0.63) is 40, 80, 161, 322; of 12 channels 7, of 6 channels 3."""
+    plain, by8, by16 = (parse_budget(text) for text in ("0.37", "0.37[round_to=8]", "0.37[round_to=16]"))
+    kept = [[budget.keep(Layer("a", width)) for width in (64, 128, 256, 512, 12, 6)] for budget in (plain, by8, by16)]
+    assert kept == [[40, 80, 161, 322, 7, 3], [40, 80, 160, 320, 8, 6], [48, 80, 160, 320, 12, 6]]
+    some = budget_of({"ratios": {"a": 0.9, "b": 0.0}, "round_to": 8})
+    assert [some.keep(Layer(name, 20)) for name in "abc"] == [8, 20, 20]  # nothing of a would be an error; b and c are kept whole
+
+
+@pytest.mark.parametrize(("text", "budget"), [
+    ("0.5[round_to=8]", Budget(ratio=0.5, round_to=8)), (" macs=0.5[ round_to = 4 ]", Budget(macs=0.5, round_to=4)),
+    ("compression=8[round_to=16]", Budget(params=0.875, round_to=16)), ("mine[round_to=8]", Budget(ratios={"a": 0.5}, round_to=8)),
+    ("thinet[images=32]@0.5", Budget(ratio=0.5, like="thinet[images=32]")),
+    ("thinet[images=32]@0.5[round_to=8]#2", Budget(ratio=0.5, like="thinet[images=32]", like_seed=2, round_to=8))])
+def test_texts_with_a_multiple(text, budget):
+    made = parse_budget(text, {"mine": Budget(ratios={"a": 0.5}, name="mine")})
+    assert made == budget and made.label == text.strip()
+    if not budget.ratios:
+        assert parse_budget(budget.label) == budget and parse_budget(budget.own.label) == budget.own == replace(budget, like=None, like_seed=None)
+
+
+def test_no_multiple_is_no_part_of_the_identity():
+    assert digest(Budget(ratio=0.5)) == digest(Budget(ratio=0.5, round_to=None)) != digest(Budget(ratio=0.5, round_to=8))
+    assert digest(Budget(ratio=0.5)) == "d63e552e93b8095b04ceba39f918fcb51525d4df813452b829d1fe911059d1fb"  # old keys stand
+    assert "round_to" not in Budget(ratio=0.5).to_json()
+    assert budget_of(Budget(ratio=0.5, round_to=8).to_json()) == Budget(ratio=0.5, round_to=8)
+
+
 def test_a_share_has_no_width_before_it_is_resolved():
     with pytest.raises(BenchError, match="macs=0.5"):
         Budget(macs=0.5).keep(Layer("a", 10))
@@ -131,7 +169,8 @@ def test_plain_data_of_files():
 
 
 @pytest.mark.parametrize("text", ["0", "1", "1.0", "-0.1", "nan", "inf", "50%", "", "macs=", "macs=2", "compression=1", "compression=x",
-                                  "ratios=0.5", "vgg61-a"])
+                                  "ratios=0.5", "vgg61-a", "0.5[round_to=1]", "0.5[round_to=-8]", "0.5[round_to=8", "0.5[]", "0.5[scope=8]",
+                                  "[round_to=8]", "0.5[round_to=8][round_to=8]", "0.5[round_to=8]#0", "0.5[round_to=²]"])
 def test_bad_texts(text):
     with pytest.raises(BenchError) as error:
         parse_budget(text, {"vgg16-a": Budget(ratio=0.5)})
@@ -145,7 +184,9 @@ def test_near_misses_are_named():
 
 @pytest.mark.parametrize("data", [{"ratio": 10**400}, {"ratios": {"a": 10**400}}, {"ratio": 0.5, "scope": {"a": 1}}, {"ratio": 0.5, "scope": [1]}, {},
                                   {"ratio": 0.5, "macs": 0.5}, {"ratio": True}, {"ratios": [0.5]}, {"ratios": {"a": 1}}, {"widths": {"a": 0}},
-                                  {"widths": {"a": 1.5}}, {"widths": {"a": True}}, {"ratio": 0.5, "scope": "outer"}, {"ration": 0.5}, {"macs": "x"}])
+                                  {"widths": {"a": 1.5}}, {"widths": {"a": True}}, {"ratio": 0.5, "scope": "outer"}, {"ration": 0.5}, {"macs": "x"},
+                                  {"ratio": 0.5, "round_to": 1}, {"ratio": 0.5, "round_to": 8.0}, {"ratio": 0.5, "round_to": True},
+                                  {"widths": {"a": 8}, "round_to": 8}, {"dropped": ["a"], "round_to": 8}, {"round_to": 8}])
 def test_bad_tables(data):
     with pytest.raises(BenchError) as error:
         budget_of(data)

@@ -239,3 +239,37 @@ def test_bad_calls():
                        (lambda: prune(Net(), Largest(), 0.95, example=X), "nothing of conv1")]:
         with pytest.raises(BenchError, match=word):
             call()
+
+
+class Grouped(nn.Module):
+    """conv 3->16, depthwise 16, conv 16->24 in 4 groups, linear: two channels that go together, and one in each of four groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.depth = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.mix, self.grouped, self.head = nn.Conv2d(16, 32, 1), nn.Conv2d(32, 24, 3, padding=1, groups=4), nn.Linear(24, 5)
+
+    def forward(self, x):
+        x = functional.relu(self.depth(functional.relu(self.first(x))))
+        return self.head(functional.relu(self.grouped(functional.relu(self.mix(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("budget", [Budget(ratio=0.37, round_to=4, scope="all"), Budget(macs=0.5, round_to=2, scope="all"),
+                                    Budget(ratios={"first": 0.8, "mix": 0.3}, round_to=4, scope="all")])
+def test_rounded_widths_of_depthwise_and_grouped_convolutions(budget):
+    """Every group stays a multiple, or whole; the depthwise convolution has as many channels as what it reads, the grouped one four equal parts."""
+    net = Grouped().eval()
+    pruned = prune(net, Largest, budget, example=torch.randn(2, 3, 8, 8))
+    assert all(len(kept) % budget.round_to == 0 or (name, len(kept)) == ("grouped", 6) for name, kept in pruned.selection.kept.items())
+    small = pruned.model
+    assert small.first.out_channels == small.depth.groups == small.depth.out_channels < 16
+    assert small.grouped.groups == 4 and small.grouped.in_channels == small.mix.out_channels < 32 and small.grouped.out_channels % 4 == 0
+    assert pruned.report["equivalence"] < 1e-4 and pruned.report["rescued"] == []
+
+
+def test_rounding_is_for_methods_that_keep_what_the_budget_says():
+    for more in ({"target": "automatic"}, {"granularity": "weight"}):
+        method = type("Own", (Largest,), {"name": "own", **more})
+        with pytest.raises(BenchError, match=r"own .* rounds widths") as error:
+            prune(Net(), method, Budget(ratio=0.5, round_to=4), example=torch.randn(2, 3, 8, 8))
+        assert error.value.kind == "not_applicable"

@@ -13,6 +13,7 @@ VERBS = {
     "run": "Prune, train by every protocol, measure, record.",
     "plan": "Say what `bench run` would do: stages, sharing, time and disk.",
     "prune": "Prune one trained network and write it into a folder.",
+    "latency": "Time pruned networks beside their dense ones.",
     "export": "Write a pruned network as ONNX, for torch.export, or as safetensors.",
     "import": "Read weights that others trained into a folder of ours.",
     "list": "List methods, models, data sets and everything else there is.",

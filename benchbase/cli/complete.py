@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[Any]]"]
 OPENED = ("torchvision:", "timm:")  # models that have no list
-WAYS = ("macs=0.5", "params=0.5", "compression=8")  # to say a budget
+WAYS = ("macs=0.5", "params=0.5", "compression=8", "0.5[round_to=8]")  # to say a budget
 PATH = (".", "/", "~")  # how a path begins
 
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:

@@ -53,7 +53,7 @@ suite_options = group(
                  help="A data set: cifar10, imagefolder:PATH[name=..,size=32]. Repeatable.  [default: digits]"),
     click.option("--budget", "budgets", multiple=True, metavar="B", shell_complete=complete.budgets,
                  help="How much to remove: 0.5 (of the channels), macs=0.5, params=0.5, compression=8, a name (vgg16-a), a YAML file, "
-                      "or as much of each layer as a method does (network-slimming@0.5). Repeatable.  [default: 0.5]"),
+                      "or as much of each layer as a method does (network-slimming@0.5); '0.5[round_to=8]' rounds widths. Repeatable.  [default: 0.5]"),
     click.option("--protocol", "protocols", multiple=True, metavar="NAME", shell_complete=complete.offered("protocols"),
                  help="What happens after pruning. Repeatable.  [default: one-shot, finetune, scratch-e, scratch-b]"),
     click.option("--controls", is_flag=True,

@@ -9,6 +9,7 @@ from typing import Any
 from benchbase.errors import BenchError
 from benchbase.flow import stages
 from benchbase.flow.cells import identified
+from benchbase.flow.do import as_failure
 from benchbase.flow.tools import Tools
 from benchbase.values.architecture import Architecture, architecture_of
 from benchbase.values.budget import Budget
@@ -73,16 +74,18 @@ def distinct(subjects: Iterable[Subject]) -> list[Subject]:
 
 def timed(subject: Subject, tools: Tools, batches: Iterable[int], modes: Iterable[str], pairs: int) -> Iterator[Latency | BenchError]:
     """The latencies of a subject beside its dense network, modes in turn. Where torch.compile does not work there is one BenchError for the
-    whole mode (kind "not_compiled"); any other is raised."""
+    whole mode (kind "not_compiled"); any other is raised, and so is whatever a network's code raises."""
     from benchbase.training.latency import NOT_COMPILED, latency
 
+    tools.code(subject.dense)
     dense, pruned = (tools.fresh(architecture, 0)[0] for architecture in (subject.dense, subject.architecture))
     for mode in modes:
         for batch in batches:
             try:
                 yield latency(dense, pruned, subject.architecture.shape, tools.machine, batch, mode, pairs)
-            except BenchError as error:
+            except (Exception, SystemExit) as raised:
+                error = as_failure(raised, subject.name)
                 if error.kind != NOT_COMPILED:
-                    raise
+                    raise error from raised
                 yield error
                 break

@@ -115,7 +115,7 @@ def text(results: Sequence[tuple[Subject, list[Latency]]], machine: Any) -> str:
 
     lines = [f"{device(machine)['name']}, {machine.precision}, {count(machine.threads, 'thread')}; medians, in brackets quartiles"]
     for subject, latencies in results:
-        rows = [("mode", "batch", "dense, ms", "pruned, ms", "pruned / dense", "pairs")]
+        rows: list[tuple[str, ...]] = [("mode", "batch", "dense, ms", "pruned, ms", "pruned / dense", "pairs")]
         rows += [(one.mode, str(one.batch), *(f"{1e3 * quartiles(seconds).median:.3f}" for seconds in (one.dense, one.pruned)), shown(one.ratio),
                   str(len(one.dense))) for one in latencies]
         lines += ["", subject.name + (f", and {subject.alike - 1} of the same architecture" if subject.alike > 1 else ""), *columns(rows)]

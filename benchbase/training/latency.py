@@ -52,7 +52,7 @@ def _ready(model: nn.Module, shape: tuple[int, ...], machine: Machine, batch: in
             placed(images)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 -- compilers, drivers and their caches raise what they like
+        except Exception as error:  # compilers, drivers and their caches raise what they like
             cause = getattr(error, "inner_exception", error)
             raise BenchError(f"torch.compile does not work here: {raised(cause)}"[:300], "install a C++ compiler (g++; CXX names another one), or time "
                              "eager networks alone", NOT_COMPILED) from error

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from benchbase.errors import BenchError
 from benchbase.training import latency as timing
 from benchbase.training.latency import latency
 from benchbase.training.machine import Machine
@@ -71,7 +70,6 @@ def test_compiled():
 
 
 NO_COMPILER = """from test_latency import net
-from benchbase.errors import BenchError
 from benchbase.training.latency import latency
 from benchbase.training.machine import Machine
 try:

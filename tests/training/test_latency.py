@@ -69,7 +69,8 @@ def test_compiled():
     assert one.mode == "compiled" and one.ratio.high < 0.8
 
 
-NO_COMPILER = """from test_latency import net
+NO_COMPILER = """from benchbase.errors import BenchError
+from test_latency import net
 from benchbase.training.latency import latency
 from benchbase.training.machine import Machine
 try:

@@ -55,7 +55,7 @@ def torchrun(folder: Path, *flags: str, suite: tuple[str, ...] = SUITE, ranks: i
 def records(folder: Path) -> dict[tuple[str, str], dict]:
     """(method, protocol) -> record."""
     found = [json.loads(path.read_text()) for path in (folder / "board/v1/records").rglob("*.json")]
-    return {(record["method"]["name"], record["protocol"]): record for record in found}
+    return {(record["method"]["name"], record["protocol"]): record for record in found if "metrics" in record}
 
 
 def stages(folder: Path, kind: str) -> list[dict]:
@@ -111,12 +111,13 @@ def started(folder: Path, *flags: str) -> subprocess.Popen:
     return subprocess.Popen(torchrun(folder, *flags, suite=LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH, start_new_session=True)
 
 
-def in_training(process: subprocess.Popen, folder: Path, trained: int) -> None:
-    """Wait until so many trainings are done, and the last epoch of another one is kept."""
+def in_training(process: subprocess.Popen, folder: Path, others: set[str] = frozenset()) -> set[str]:
+    """Wait until the last epoch of some training is kept, of another one than `others`; the trainings that have kept one by then."""
     ends = time.monotonic() + 120
-    while len(stages(folder, "train")) < trained or not list((folder / "store").rglob("checkpoint.json")):
+    while not (kept := {path.parent.name for path in (folder / "store").rglob("checkpoint.json")} - others):
         assert process.poll() is None and time.monotonic() < ends, process.communicate()
         time.sleep(0.02)
+    return kept
 
 
 def pid_of(rank: int, parent: int) -> int:
@@ -137,9 +138,9 @@ def test_lost_ranks_and_ctrl_c_cost_no_more_than_an_epoch(tmp_path):
     seen in what comes out."""
     disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
     process = started(disturbed, "--max-restarts", "1")
-    in_training(process, disturbed, 0)
+    first = in_training(process, disturbed)
     os.kill(pid_of(1, process.pid), signal.SIGKILL)
-    in_training(process, disturbed, 1)
+    in_training(process, disturbed, first)
     os.killpg(process.pid, signal.SIGINT)
     err = process.communicate(timeout=100)[1]
     assert process.returncode and "goes on after epoch" in err and not records(disturbed), err[-3000:]

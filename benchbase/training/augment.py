@@ -10,13 +10,15 @@ def crop_flip(images: Tensor, generator: torch.Generator, pad: int = 4, flip: bo
     with `flip`, mirrored with probability 1/2. Same type and device; all draws come from `generator` (on the CPU).
 
     One gather over flat pixel positions: 64 CIFAR images take 0.37 ms on one core (2.5 GHz x86), against 0.70 ms image by image
-    and 1.6 ms by indexing in four dimensions.
+    and 1.6 ms by indexing in four dimensions. Without `pad`, images are mirrored whole: positions would take ten times the memory of the images.
     """
     n, channels, height, width = images.shape
     draws = [*torch.randint(0, 2 * pad + 1, (2, n), generator=generator)]
     if flip:
         draws.append((torch.rand(n, generator=generator) < 0.5).long())
     top, left, *mirrored = sent(torch.stack(draws), images.device)[..., None]
+    if not pad:
+        return torch.where(mirrored[0][..., None, None] > 0, images.flip(3), images) if flip else images.clone()
     rows, columns = top + torch.arange(height, device=images.device), left + torch.arange(width, device=images.device)
     if flip:
         columns = torch.where(mirrored[0] > 0, columns.flip(1), columns)

@@ -20,8 +20,8 @@ class Data:
     by `benchbase.training.loop.evaluate` (gate 10).
 
     name, num_classes, shape: as the Dataset says.  mean, std: one a channel, what images are normalised with, in units of 255 for
-    uint8 ones.  fingerprint: sha256 of the images, labels, declared normalisation and of what `augment` does to a few images: equal
-    content has equal fingerprints, under any name and path.  device: where batches are.
+    uint8 ones.  fingerprint: sha256 of the images, labels, declared normalisation and of what `augment` does to a few images (and
+    reading them, where the data set `crops`): equal content has equal fingerprints, under any name and path.  device: where batches are.
     """
 
     def __init__(self, dataset: Dataset, source: Held | Streamed, facts: Facts, device: str) -> None:
@@ -91,8 +91,9 @@ class Data:
         return varied
 
     def _fingerprint(self) -> str:
-        """What `augment` does enters by its effect on a few images, so that an edit of its code is seen wherever the code lives."""
-        probe = next(self._source.read("train", PROBE, None))[0]
+        """What `augment` does enters by its effect on a few images, so that an edit of its code is seen wherever the code lives; and so does
+        what reading does to them, where the data set crops."""
+        probe = next(self._source.read("train", PROBE, torch.Generator().manual_seed(0) if self._dataset.crops else None))[0]
         varied = self._varied(probe.clone(), torch.Generator().manual_seed(0))
         if varied.is_floating_point():
             varied = (varied * 1000).round().to(torch.int64)  # a last bit that differs between processors is no other data set

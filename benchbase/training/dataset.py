@@ -30,7 +30,8 @@ class Dataset:
     ...         return torch.randn(100, 1, 8, 8), torch.arange(100) % 2
 
     mean, std: one number a channel, in units of 1 for float images and of 255 for uint8 ones (so that 0.5 is grey); None: taken
-    from the training split.  pad, flip: by how many pixels `augment` shifts, and whether it mirrors.
+    from the training split.  pad, flip: by how many pixels `augment` shifts, and whether it mirrors.  crops: whether a shuffled `stream` of the
+    training split already varies the images; a few of those enter the fingerprint then.
     recipe, finetune: how a network is trained on it, and fine-tuned, unless told otherwise; as they stand, those of Liu et al.
     (ICLR 2019) for CIFAR.
     """
@@ -42,6 +43,7 @@ class Dataset:
     std: ClassVar[tuple[float, ...] | None] = None
     pad: ClassVar[int] = 4
     flip: ClassVar[bool] = True
+    crops: ClassVar[bool] = False
     recipe: ClassVar[Recipe] = Recipe()
     finetune: ClassVar[Recipe] = Recipe(epochs=40, lr=0.001, milestones=())
 
@@ -54,7 +56,8 @@ class Dataset:
 
     def stream(self, root: Path, split: str, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
         """For a set too large for memory, instead of `load`: every image of the split once, in batches of `batch_size`, the last one
-        short. Shuffled by `generator`; in a fixed order where it is None. Never augmented: `augment` is called on each batch.
+        short. Shuffled by `generator`; in a fixed order where it is None. Not augmented, as `augment` is called on each batch; only what `crops`
+        may cut training images out while it decodes them, and never where `generator` is None.
 
         Whoever overrides this is never asked to `load`.
         """

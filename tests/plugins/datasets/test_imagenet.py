@@ -10,7 +10,9 @@ from PIL import Image
 
 from benchbase.errors import BenchError
 from benchbase.training.data import load
-from benchbase_plugins.datasets.imagenet import ImageNet, centre, crop
+from benchbase.values.digest import to_json
+from benchbase_plugins.datasets import _decode
+from benchbase_plugins.datasets.imagenet import ImageNet
 
 
 class Two(ImageNet):
@@ -47,18 +49,47 @@ def test_training_reads_are_random_crops_of_the_generator(root):
     assert any((image > 240).float().mean() > 0.02 for image in torch.cat([one, other]))  # the edge is seen, which no centre has
 
 
-def test_it_opens_as_a_data_set(root):
+@pytest.mark.parametrize("readers", [2, 3])
+def test_any_number_of_readers_gives_the_same_bits_over_epochs(root, readers):
+    def epochs(count):
+        generator, made = torch.Generator().manual_seed(5), Two(readers=count)
+        return [batch for _ in range(2) for batch in made.stream(root, "train", 2, generator)]
+
+    for (one, of_one), (other, of_other) in zip(epochs(1), epochs(readers), strict=True):
+        assert torch.equal(one, other) and torch.equal(of_one, of_other)
+    assert to_json(Two(readers=1)) == to_json(Two(readers=readers))
+    with pytest.raises(BenchError, match="readers=-1"):
+        ImageNet(readers=-1)
+
+
+def test_each_image_is_what_its_draws_make_of_its_file(root):
+    generator, again = torch.Generator().manual_seed(8), torch.Generator().manual_seed(8)
+    files = sorted((root / "imagenet" / "train").glob("*/*"))
+    order = torch.randperm(6, generator=again)
+    draws = torch.cat([torch.rand(n, 10, 4, generator=again) for n in (4, 2)]).tolist()
+    images = torch.cat([x for x, _ in Two().stream(root, "train", 4, generator)])
+    for image, i, drawn in zip(images, order.tolist(), draws, strict=True):
+        assert image.numpy().tobytes() == _decode.decode(str(files[i]), drawn)
+
+
+def test_streams_side_by_side_and_left_early_disturb_nobody(root):
+    def read():
+        return Two(readers=2).stream(root, "train", 1, torch.Generator().manual_seed(2))
+
+    want = [x for x, _ in read()]
+    outer = read()
+    got = [next(outer)[0]]
+    next(read())
+    got += [x for x, _ in outer]
+    assert torch.equal(torch.cat(want), torch.cat(got))
+
+
+def test_it_opens_as_a_data_set(root, monkeypatch):
     data = load(Two(), root, "cpu")
     assert (data.count("train"), data.count("test")) == (6, 4) and len(data.fingerprint) == 64
-
-
-def test_boxes_lie_in_the_image_and_have_the_drawn_area():
-    assert centre(400, 300) == pytest.approx((200 - 131.25, 150 - 131.25, 200 + 131.25, 150 + 131.25))
-    for draw in torch.rand(200, 10, 4, generator=torch.Generator().manual_seed(0)).tolist():
-        left, upper, right, lower = crop(400, 300, draw)
-        assert 0 <= left < right <= 400 and 0 <= upper < lower <= 300
-        assert 0.07 <= (right - left) * (lower - upper) / 120_000 <= 1 and 0.7 < (right - left) / (lower - upper) < 1.4
-    assert crop(1000, 10, [[1.0, 0.5, 0.5, 0.5]] * 10) == centre(1000, 10)  # nothing fits
+    assert load(Two(readers=3), root, "cpu").fingerprint == data.fingerprint
+    monkeypatch.setattr(Two, "crops", False)  # what a shuffled read cuts out is no part of the fingerprint then
+    assert load(Two(), root, "cpu").fingerprint != data.fingerprint
 
 
 def test_what_is_not_there_is_named(root):

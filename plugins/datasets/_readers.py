@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +119,7 @@ class Batch:
             part.cancel()
 
 
-@lru_cache(maxsize=None)
+@cache
 def readers(count: int, process: int) -> Readers:
     """Those of this process, by its id: a fork has none of its parent's threads."""
     return Readers(count)

@@ -97,7 +97,8 @@ def test_none_outlives_who_started_it(file, how):
 
 
 def test_a_reader_has_no_torch_and_no_numpy(file):
-    code = f"import sys, io; from runpy import run_path; m = run_path({_decode.__file__!r}); m['decode']({file!r}, None); print({{'torch', 'numpy', 'benchbase'}} & set(sys.modules))"
+    code = (f"import sys; from runpy import run_path; run_path({_decode.__file__!r})['decode']({file!r}, None)\n"
+            "print({'torch', 'numpy', 'benchbase'} & set(sys.modules))")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
 
 

@@ -1,11 +1,17 @@
 """What benchmarks of several methods measure on, and how."""
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent))  # for photographs.py
 
 
 @pytest.fixture
@@ -28,3 +34,14 @@ def model() -> nn.Module:
     for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
         layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), *([nn.MaxPool2d(2)] if i in (1, 3) else [])]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10)).eval()
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory) -> Iterator[Path]:
+    """A data folder with imagenet/train, ten classes of BENCH_SPEED_IMAGES JPEGs together (left out: 10,000), and imagenet/val, of 100."""
+    from photographs import write
+
+    root = tmp_path_factory.mktemp("photographs")
+    write(root, {"train": int(os.environ.get("BENCH_SPEED_IMAGES", 10_000)), "val": 100})
+    yield root
+    shutil.rmtree(root)

@@ -28,8 +28,8 @@ def decode(file: str, draws: list[list[float]] | None) -> bytes:
         by = reduction(box)
         if by > 1 and image.draft(image.mode, (width // by, height // by)):  # None where the format knows no scales
             box = tuple(min(side / by, most) for side, most in zip(box, image.size * 2))  # type: ignore[assignment]
-        rgb = image.convert("RGB")
-    return b"".join(band.tobytes() for band in rgb.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box).split())
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        return b"".join(band.tobytes() for band in rgb.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box).split())
 
 
 def reduction(box: Box) -> int:

@@ -43,7 +43,7 @@ class Kept:
 
 
 def inventory(store: Store, leaderboards: Iterable[Path] = ()) -> list[Kept]:
-    """Everything in a store, the largest first. leaderboards: folders whose records say which results are published.
+    """Everything in a store, the largest first; 4 kB a stage in memory at most. leaderboards: folders whose records say which results are published.
 
     Raises BenchError for a store that cannot be read, and for a leaderboard that is not there.
     """
@@ -107,7 +107,8 @@ def busy(store: Store) -> bool:
 
 
 def faults(store: Store, items: Iterable[Kept]) -> Iterator[tuple[Kept, str]]:
-    """Finished stages whose weights are not what their stage.json says, and damaged ones, each with the reason."""
+    """Finished stages whose weights are not what their stage.json says, and damaged ones, each with the reason. Memory holds one stage's
+    weights at a time, twice over while they are read."""
     from benchbase.nets.weights import digest_of, read_weights
 
     for item in items:

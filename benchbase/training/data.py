@@ -48,6 +48,8 @@ class Data:
 
         Shuffled by `seed`; in file order where it is None. The last batch is short; a single image left over joins the batch before.
         augment: vary the images, with random numbers from `augment_seed` (left out: `seed`). Raises BenchError for any other split.
+        In memory, where uint8 images are streamed and at most mirrored: 20 bytes a value of a batch, the data set's own of up to four batches among
+        them; float32 ones of this batch and the one before are eight.
         """
         if split != "train":
             raise BenchError(f"the {split} split was asked for in training or selection",

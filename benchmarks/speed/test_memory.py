@@ -40,7 +40,7 @@ def test_a_stream_holds_a_few_batches(photographs, bounded, what, batch):
 
 
 @pytest.mark.parametrize(("rows", "width", "outputs"), [(2560, 512, 512), (10_000, 512, 512), (10_000, 64, 128)])
-def test_a_gram_matrix_takes_its_patches_twice(bounded, rows, width, outputs):
+def test_a_gram_matrix_takes_twice_its_patches(bounded, rows, width, outputs):
     """Layers of vgg16: its last, with 256 and with 1,000 images, and an early one."""
     bounded("gram", rows, width, outputs)
 

@@ -16,6 +16,9 @@ def gram(patches: Tensor, weight: Tensor, at: np.ndarray, groups: int = 1) -> np
 
     patches: (rows, in, kernel entries).  weight: (out, in / groups, *kernel).  at: (width, entries), a channel's places along the weight's
     second dimension.  All output channels are summed: the exact form of the paper's draw of one at random for each position.
+
+    In memory, beside the arguments: 16 bytes an entry of the patches and kernels that are read, (rows + out) * width * entries, of one group at a
+    time; 64 MiB at most of products; and a few matrices (width, width).
     """
     rows, width = len(patches), len(at)
     columns = torch.as_tensor(at.reshape(-1), device=patches.device)

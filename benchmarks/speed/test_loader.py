@@ -1,6 +1,6 @@
 """Reading an ImageNet-sized folder for training, against torchvision's usual loader and against what a network takes.
 
-`pytest benchmarks/speed/test_loader.py -s` prints the figures; it takes about six minutes and 1 GB on two cores, with BENCH_SPEED_IMAGES=1000 less than one.
+`pytest benchmarks/speed/test_loader.py -s` prints the figures; it takes six minutes on two idle cores, and 1 GB of disk; with BENCH_SPEED_IMAGES=1000 about one.
 Loaders run in turn with one worker a core. "Per core" is images a second of processor time, of this process and its workers together, so that a busy
 machine tells nearly the same; images a second of the clock stand beside it.
 """
@@ -84,7 +84,6 @@ def one_thread():
 
 def test_images_a_second_and_core_beside_the_usual_loader(photographs, benchmark):
     data, theirs = opened(photographs), usual(photographs)
-    next(iter(theirs))  # starts its workers; ours have opened the data
     rates: dict[str, list[Rate]] = {"ours": [], "usual": []}
     for turn in range(ROUNDS):
         rates["ours"].append(rate(data.batches("train", BATCH, seed=turn, augment=True)))

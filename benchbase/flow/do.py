@@ -11,6 +11,7 @@ from typing import Any
 
 from benchbase.errors import BenchError, raised
 from benchbase.flow.course import Course
+from benchbase.flow.facts import circumstances
 from benchbase.flow.limits import Limits
 from benchbase.flow.store import NO_ROOM, Done, Store, write_stage
 from benchbase.flow.workers import last_words
@@ -158,7 +159,7 @@ class Do:
                 with self.limits.within(stage.kind, last_words()):
                     made, info = attempt(stage, replace(self.tools, course=course), folder, inputs)
                 seconds = max(time.perf_counter() - started, info.get("seconds", 0.0))  # the parts before an interruption too
-                write_stage(folder, Done(key, stage.kind, made, info, folder, seconds, self.sweep), needs(inputs))
+                write_stage(folder, Done(key, stage.kind, made, info, folder, seconds, self.sweep), needs(inputs), circumstances(inputs))
             self.store.forget(key)
         except BenchError as error:
             self._remember(key, error)

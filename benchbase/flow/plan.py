@@ -8,6 +8,7 @@ from typing import Any
 from benchbase.flow.cells import Cell
 from benchbase.flow.do import Do, Stage, as_failure, key_of
 from benchbase.flow.experiment import Failed, Outcome, experiment
+from benchbase.flow.facts import About, about
 from benchbase.values.architecture import Architecture
 from benchbase.values.cost import TRAIN_FACTOR, Cost
 
@@ -27,7 +28,8 @@ class Planned:
 @dataclass(frozen=True)
 class Entry:
     """One stage of a plan. asked: by how many cells and protocols.  exact: False where it waits for what a method decides, so that
-    fewer may be left in the end.  macs: of a training, backward passes included.  needs: keys of the stages that have to run before it."""
+    fewer may be left in the end.  macs: of a training, backward passes included.  needs: keys of the stages that have to run before it.
+    images, work: of a training, those of all epochs, and the multiply-adds that are computed, with weights that masks hold at zero too."""
 
     kind: str
     key: str
@@ -38,6 +40,9 @@ class Entry:
     epochs: int = 0
     macs: int = 0
     needs: tuple[str, ...] = ()
+    about: About = ("", "", "")
+    images: int = 0
+    work: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,22 @@ class Planner:
             raise failed
         exact = isinstance(inputs.get("architecture"), Architecture) and inputs.get("after") is None
         epochs = (inputs.get("until") or recipe.epochs) - (inputs.get("since") or 0) if recipe and stage.kind == "train" else 0
-        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, epochs, 0, waited_for(inputs))
+        entry = seen or Entry(stage.kind, key, label, done is not None, 0, exact, epochs, 0, waited_for(inputs), self.about(inputs))
         self.entries[key] = replace(entry, asked=entry.asked + 1)
         return done or Planned(stage.kind, key)
+
+    def about(self, inputs: dict[str, Any]) -> About:
+        """What a stage is about; where its architecture waits for a pruning, the model is that one's."""
+        model, dataset, method = about(inputs)
+        waits = self.entries.get(getattr(inputs.get("architecture"), "key", ""))
+        return model or (waits.about[0] if waits else ""), dataset, method
 
     def charge(self, stage: Any, cost: Cost, images: int) -> None:
         """Write down the multiply-adds of a training; of no other stage."""
         entry = self.entries.get(stage.key)
         if entry and entry.kind == "train":
-            self.entries[stage.key] = replace(entry, macs=TRAIN_FACTOR * entry.epochs * images * cost.macs_nonzero)
+            seen = entry.epochs * images
+            self.entries[stage.key] = replace(entry, macs=TRAIN_FACTOR * seen * cost.macs_nonzero, images=seen, work=TRAIN_FACTOR * seen * cost.macs)
 
 
 def waited_for(inputs: Any) -> tuple[str, ...]:
@@ -113,7 +125,7 @@ def plan(cells: Iterable[Cell], machine: Any, do: Do) -> Plan:
         count += 1
         for outcome in foreseen_outcomes(cell, machine, planner):
             if isinstance(outcome, Outcome):
-                _charge(planner, outcome)
+                charge(planner, outcome)
             else:
                 refused.append(outcome)
     return Plan(count, tuple(planner.entries.values()), tuple(refused))
@@ -131,7 +143,7 @@ def foreseen_outcomes(cell: Cell, machine: Any, planner: Callable[..., Any]) -> 
         yield cell.label, failed.what
 
 
-def _charge(planner: Planner, outcome: Outcome) -> None:
+def charge(planner: Planner, outcome: Outcome) -> None:
     """Write what the trainings of an outcome cost into their entries."""
     ready = outcome.ready
     images, dense = ready.cell.work.images, ready.target.dense

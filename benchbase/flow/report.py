@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbase.flow.do import Event
+from benchbase.flow.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class CellReport:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What came of a suite: of its cells, those in `reports`. stopped: what ended it before all were done ("SIGTERM"), "" where nothing did."""
+    """What came of a suite: of its cells, those in `reports`. stopped: what ended it before all were done ("SIGTERM"), "" where nothing did.
+    ahead: the forecast that was made before, None where nothing was left to run.  took: seconds of the stages that it was for."""
 
     reports: tuple[CellReport, ...]
     seconds: float
     cells: int = 0
     stopped: str = ""
+    ahead: Forecast | None = None
+    took: float = 0.0
     records: tuple[Path, ...] = field(init=False)
     failures: tuple[tuple[str, str, str], ...] = field(init=False)
     lost: tuple[Path, ...] = field(init=False)
@@ -50,6 +54,13 @@ class Sweep:
     def asked(self) -> int:
         """Trainings that the cells asked for, with repeats."""
         return sum(event.kind == "train" for report in self.reports for event in report.events)
+
+    @property
+    def off(self) -> float | None:
+        """How far the forecast was off, of what it took: -0.13 is 13 % too low. None where there was none, or not all of it has run."""
+        if self.ahead is None or self.ahead.seconds is None or not self.took or self.exit_code:
+            return None
+        return self.ahead.seconds / self.took - 1
 
     @property
     def exit_code(self) -> int:

@@ -15,9 +15,12 @@ from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Epoch, Event, Running, as_failure
 from benchbase.flow.executors import GRACE, Processes, answers, at_fault
 from benchbase.flow.experiment import Failed, experiment
+from benchbase.flow.facts import facts, place_of
+from benchbase.flow.forecast import Forecast, forecast, taken
 from benchbase.flow.frontier import Frontier, Room, staged
 from benchbase.flow.limits import Limits
-from benchbase.flow.plan import Plan, Planner, foreseen_outcomes, plan
+from benchbase.flow.order import by_turns
+from benchbase.flow.plan import Plan, Planner, charge, foreseen_outcomes, plan
 from benchbase.flow.relay import Sender, relay
 from benchbase.flow.report import CellReport, Sweep
 from benchbase.flow.rows import failure_of, key_in, record_of
@@ -94,7 +97,8 @@ def open_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None,
     machine = machine_for(settings)
     tools = Tools(plugins, machine, settings.data, team=team)
     do = Do(Store(settings.store), tools, observe, watch, settings.rerun, sweep or uuid.uuid4().hex, settings.limits if sweep else Limits())
-    return Bench(cells_of(suite, plugins, tools), machine, do, settings.leaderboard)
+    cells = cells_of(suite, plugins, tools)
+    return Bench(cells if settings.cells is None else [cells[n] for n in settings.cells], machine, do, settings.leaderboard)
 
 
 def machine_for(settings: Settings) -> Any:
@@ -133,14 +137,35 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     tell = teller(plugins, observe, watch)
     reports: list[CellReport] = []
     bench, stopped = open_suite(suite, settings, plugins, tell, tell, team=team), ""
+    if settings.jobs > 1:
+        bench, settings = in_turns(bench, settings)
     plugins.sweep_begins(len(bench.cells))
+    planner, ahead = Planner(bench.do), None
     try:
-        for report in _reports(bench, executor, suite, settings, tell):
+        shared = who_shares(bench, planner)
+        ahead = forecast_of(planner, bench, settings)
+        for report in _reports(bench, executor, suite, settings, shared, tell, bool(ahead)):
             reports.append(report)
     except KeyboardInterrupt as stop:
         reports += [part for part in stop.args if isinstance(part, CellReport)]
         stopped = next((part for part in stop.args if part and isinstance(part, str)), "Ctrl-C")
-    return Sweep(tuple(reports), time.perf_counter() - started, len(bench.cells), stopped)
+    before = {entry.key for entry in planner.entries.values() if entry.cached}
+    took = taken((event for report in reports for event in report.events), before, settings.jobs)
+    return Sweep(tuple(reports), time.perf_counter() - started, len(bench.cells), stopped, ahead, took)
+
+
+def in_turns(bench: Bench, settings: Settings) -> tuple[Bench, Settings]:
+    """The cells in the order in which several workers get them; the settings say it to those."""
+    order, numbers = by_turns(bench.cells), range(len(bench.cells)) if settings.cells is None else settings.cells
+    return replace(bench, cells=[bench.cells[n] for n in order]), replace(settings, cells=tuple(numbers[n] for n in order))
+
+
+def forecast_of(planner: Planner, bench: Bench, settings: Settings) -> Forecast | None:
+    """What the stages of a plan that are left to run will take; None where there are none."""
+    entries = tuple(planner.entries.values())
+    if all(entry.cached for entry in entries):
+        return None
+    return forecast(entries, facts(settings.store), place_of(bench.machine), settings.jobs)
 
 
 def teller(plugins: Plugins, observe: Observe, watch: Watch) -> Callable[[Event | Running | Epoch], None]:
@@ -156,11 +181,10 @@ def teller(plugins: Plugins, observe: Observe, watch: Watch) -> Callable[[Event 
     return tell
 
 
-def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, tell: Callable[[Event | Running], None]) -> Iterator[CellReport]:
-    """Run the cells by the executor; their reports as they end. `tell` hears of every stage."""
-    planner = Planner(bench.do)
-    shared = who_shares(bench, planner)
-    if all(entry.cached for entry in planner.entries.values()):  # nothing is worth starting workers for
+def _reports(bench: Bench, executor: Any, suite: Suite, settings: Settings, shared: Shared, tell: Callable[[Event | Running], None],
+             left: bool) -> Iterator[CellReport]:
+    """Run the cells by the executor; their reports as they end. `tell` hears of every stage.  left: whether any is left to run."""
+    if not left:  # nothing is worth starting workers for
         executor = bench.do.tools.plugins.executor("serial")
     if hasattr(executor, "pool"):
         yield from _staged(bench, executor, suite, settings, shared, tell)
@@ -204,11 +228,14 @@ def lost(bench: Bench, index: int, error: BenchError) -> CellReport:
 
 def who_shares(bench: Bench, planner: Planner) -> Shared:
     """Record key -> keys of the other records whose final training is the same stage, as far as it is known before running: stages that wait
-    for a method's choice have stand-ins, which say nothing of who will share."""
+    for a method's choice have stand-ins, which say nothing of who will share. The planner has then gone through all cells."""
     finals: dict[str, list[str]] = {}
     for cell in bench.cells:
         for outcome in foreseen_outcomes(cell, bench.machine, planner):
-            if not isinstance(outcome, tuple) and outcome.protocol.start != "inherited" and planner.entries[outcome.final.key].exact:
+            if isinstance(outcome, tuple):
+                continue
+            charge(planner, outcome)
+            if outcome.protocol.start != "inherited" and planner.entries[outcome.final.key].exact:
                 finals.setdefault(outcome.final.key, []).append(key_in(cell, outcome.protocol))
     return {key: sorted(set(keys) - {key}) for keys in finals.values() for key in keys if len(keys) > 1}
 

@@ -13,7 +13,7 @@ from benchbase.flow.team import Among, among_of
 class Settings:
     """Folders, device and scheduling. device: "auto", "cpu", "cuda" or "cuda:i".  jobs: worker processes.  rerun: "", "failed", "all".
     limits: of a stage; with some, cells run in worker processes.  address: of an executor's cluster.  among: where this
-    process stands among those that train together."""
+    process stands among those that train together.  cells: numbers of those of the suite to run, in this order; None: all."""
 
     store: Path
     data: Path
@@ -27,6 +27,7 @@ class Settings:
     limits: Limits = Limits()
     address: str = ""
     among: Among = Among()
+    cells: tuple[int, ...] | None = None
 
 
 def settings_of(store: str | None = None, data: str | None = None, leaderboard: str | None = None, **rest: object) -> Settings:

@@ -18,6 +18,7 @@ from benchbase.flow.store import Done
 from benchbase.flow.tools import Tools
 from benchbase.values.architecture import Architecture
 from benchbase.values.budget import Budget
+from benchbase.values.cost import TRAIN_FACTOR
 from benchbase.values.digest import digest, seed_of
 from benchbase.values.recipe import Recipe
 
@@ -72,6 +73,7 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     that are trained, where not all.  It goes on from the checkpoint that an interrupted run has left, to the same bits.
     """
     from benchbase.flow.checkpoint import Keeper
+    from benchbase.nets.computed import forward_macs
     from benchbase.nets.folder import save_tensors
     from benchbase.training.loop import Checkpoints, train_
     from benchbase.training.seeds import Seeds
@@ -104,9 +106,10 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
                 raise
             keeper.set_aside(error.what)
             model, guessed, done = trained(None)
+    one = forward_macs(model, tools.example(architecture, 1))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
     return made, {"epochs": len(span), "images": len(span) * loaded.count("train"), "seconds": round(keeper.seconds + done.seconds, 3),
-                  "memory_format": done.memory_format, "guessed": list(guessed), **keeper.made}
+                  "memory_format": done.memory_format, "computed": {"macs": TRAIN_FACTOR * len(span) * loaded.count("train") * one}, "guessed": list(guessed), **keeper.made}
 
 
 def begun(tools: Tools, architecture: Architecture, seed: int, start: Done | None, masks: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,14 +161,14 @@ def _stays(name: str) -> bool:
     return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
-def write_stage(folder: Path, done: Done, needs: Sequence[str] = ()) -> None:
+def write_stage(folder: Path, done: Done, needs: Sequence[str] = (), ran: Mapping[str, Any] | None = None) -> None:
     """Write the stage.json of a folder that a stage has filled: what it tells, and which files of which sizes it left.
 
-    needs: keys of the stages that it was made from, for people: nothing else reads them.
+    needs: keys of the stages that it was made from, for people: nothing else reads them.  ran: where, and what it was about, for forecasts.
     """
     files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
     data = {"kind": done.kind, "digest": done.digest, "info": done.info, "seconds": round(done.seconds, 3), "sweep": done.sweep, "files": files,
-            "needs": list(needs)}
+            "needs": list(needs), **({"ran": dict(ran)} if ran else {})}
     (folder / STAGE).write_text(json.dumps(data, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 

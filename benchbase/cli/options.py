@@ -69,6 +69,9 @@ machine_options = group(
                  help="bf16: mixed precision. auto: bf16 on a GPU that computes it, else fp32."),
     click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
                  help="Threads of one stage. Results depend on it in the last bits."))
+budget_time_option = click.option(
+    "--budget-time", metavar="2h", help="Only the most informative cells that fit in this time (9m, 1h30m) by the forecast: each row with one seed, "
+                                        "then with the next. What takes longer than foreseen is not stopped: see --time-limit.")
 folder_options = group(store_option, data_option)
 run_options = group(
     suite_options, machine_options,

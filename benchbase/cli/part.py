@@ -42,5 +42,6 @@ def part_text(part: Chosen) -> str:
 
 def part_json(part: Chosen | None) -> dict[str, Any] | None:
     """As the key "part" of a document; None without --budget-time."""
-    return part and {"cells": len(part.numbers), "of": part.cells, "seconds": round(part.seconds, 3),
-                     "left_out": [{"row": row, "seeds": list(seeds)} for row, seeds in part.left_out]}
+    return None if part is None else {
+        "cells": len(part.numbers), "of": part.cells, "seconds": round(part.seconds, 3),
+        "left_out": [{"row": row, "seeds": list(seeds)} for row, seeds in part.left_out]}

@@ -109,7 +109,8 @@ def _train(tools: Tools, folder: Path, *, architecture: Architecture, recipe: Re
     one = forward_macs(model, tools.example(architecture, 1))
     made = save_tensors(model.state_dict(), folder / WEIGHTS)
     return made, {"epochs": len(span), "images": len(span) * loaded.count("train"), "seconds": round(keeper.seconds + done.seconds, 3),
-                  "memory_format": done.memory_format, "computed": {"macs": TRAIN_FACTOR * len(span) * loaded.count("train") * one}, "guessed": list(guessed), **keeper.made}
+                  "memory_format": done.memory_format, "guessed": list(guessed),
+                  "computed": {"macs": TRAIN_FACTOR * len(span) * loaded.count("train") * one}, **keeper.made}
 
 
 def begun(tools: Tools, architecture: Architecture, seed: int, start: Done | None, masks: Any) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, linear_regression
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchbase.flow.facts import Fact, Place
@@ -105,30 +105,33 @@ def rule(entry: Entry, facts: Sequence[Fact], kind: str) -> Callable[[Entry], Pr
 def trainings(kin: Sequence[Fact], within: float, size: float) -> Callable[[Entry], Price]:
     """Prices trainings by images and multiply-adds, after the line through `kin`. Beyond the sizes that have run it is less sure."""
     sizes = [f.macs / f.images for f in kin]
-    an_image, a_mac = line(sizes, [f.seconds / f.images for f in kin])
-    told = [an_image * f.images + a_mac * f.macs for f in kin]
-    scale = sum(f.seconds for f in kin) / (sum(told) or 1.0)  # all of them together take what they took
-    near = max(within, spread([(f.seconds, scale * t) for f, t in zip(kin, told, strict=True)]))
+    an_image, a_mac = line([(f.images, f.macs, f.seconds) for f in kin])
+    near = max(within, spread([(f.seconds, an_image * f.images + a_mac * f.macs) for f in kin]))
 
     def price(entry: Entry) -> Price:
         one = entry.work / entry.images if entry.images else 0.0
         inside = 0.9 * min(sizes) <= one <= 1.1 * max(sizes)
-        return Price(scale * (an_image * entry.images + a_mac * entry.work), near if inside else max(near, LESS), size)
+        return Price(an_image * entry.images + a_mac * entry.work, near if inside else max(near, LESS), size)
     return price
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """(a, b), neither below zero, of the line a + b x that least squares draws through the points; through zero where there is one x alone."""
-    through_zero = sum(u * v for u, v in zip(x, y, strict=True)) / sum(u * u for u in x)
-    if max(x) - min(x) < 0.01 * max(x):
-        return 0.0, through_zero
-    b, a = linear_regression(x, y)
-    return (0.0, through_zero) if a < 0 else (fmean(y), 0.0) if b < 0 else (a, b)
+def line(runs: Sequence[tuple[int, int, float]]) -> tuple[float, float]:
+    """(seconds an image, seconds a multiply-add), neither below zero, from trainings of (images, multiply-adds, seconds): the line of seconds an
+    image over multiply-adds an image that least squares draws, where an image is a point, so that all of them together take what they took. From
+    one size alone, seconds are by multiply-adds."""
+    images, macs, seconds = (sum(run[i] for run in runs) for i in range(3))
+    middle, sizes = macs / images, [work / n for n, work, _ in runs]
+    if max(sizes) - min(sizes) < 0.01 * max(sizes):
+        return 0.0, seconds / macs
+    rise = sum((size - middle) * (spent - seconds / images * n) for size, (n, _, spent) in zip(sizes, runs, strict=True))
+    slope = max(0.0, rise / sum(n * (size - middle) ** 2 for size, (n, _, _) in zip(sizes, runs, strict=True)))
+    start = seconds / images - slope * middle
+    return (0.0, seconds / macs) if start < 0 else (start, slope)
 
 
 def spread(pairs: Sequence[tuple[float, float]]) -> float:
-    """Root of the mean squared relative error of (true, said)."""
-    return math.sqrt(fmean((true / said - 1) ** 2 if said else 0.0 for true, said in pairs))
+    """Root of the mean squared relative error of (true, said), each as heavy as it is long."""
+    return math.sqrt(sum(true * (true / said - 1) ** 2 for true, said in pairs if said) / (sum(true for true, _ in pairs) or 1.0))
 
 
 def taken(events: Iterable[Event], before: frozenset[str] | set[str], jobs: int = 1) -> float:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from benchbase.flow.cells import Cell
 from benchbase.flow.do import identity
 from benchbase.flow.facts import facts, place_of
-from benchbase.flow.forecast import COSTLY, Forecast, forecast, prices
+from benchbase.flow.forecast import COSTLY, Forecast, prices
 from benchbase.flow.informative import Offer, informative
 from benchbase.flow.plan import Entry, Plan, plan
-from benchbase.flow.run import Bench, open_suite
+from benchbase.flow.run import Bench, foreseen, open_suite
 from benchbase.flow.settings import Settings
 from benchbase.plugin.manager import Plugins
 from benchbase.values.digest import digest
@@ -32,8 +32,7 @@ def foreseen_suite(suite: Suite, settings: Settings, plugins: Plugins | None = N
     """The plan of a suite, and what is left of it to run."""
     bench = open_suite(suite, settings, plugins)
     made = plan(bench.cells, bench.machine, bench.do)
-    stored = facts(settings.store) if any(not e.cached for e in made.entries) else ()
-    return made, forecast(made.entries, stored, place_of(bench.machine), settings.jobs)
+    return made, foreseen(made.entries, bench.machine, settings)
 
 
 def part_of(suite: Suite, settings: Settings, seconds: float, plugins: Plugins | None = None) -> Chosen:
@@ -48,7 +47,7 @@ def offers_of(bench: Bench, settings: Settings) -> list[Offer]:
     """The cells with what each needs that is not in the store, priced."""
     plans = [plan([cell], bench.machine, bench.do).entries for cell in bench.cells]
     entries: dict[str, Entry] = {e.key: e for found in plans for e in found}
-    known = prices(tuple(entries.values()), facts(settings.store), place_of(bench.machine))
+    known = prices(tuple(entries.values()), facts(settings.store, [e.key for e in entries.values() if e.cached]), place_of(bench.machine))
 
     def cost(key: str) -> float | None:
         return known[key].seconds if key in known else None

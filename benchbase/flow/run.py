@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from benchbase.flow.forecast import Forecast, forecast, taken
 from benchbase.flow.frontier import Frontier, Room, staged
 from benchbase.flow.limits import Limits
 from benchbase.flow.order import by_turns
-from benchbase.flow.plan import Plan, Planner, charge, foreseen_outcomes, plan
+from benchbase.flow.plan import Entry, Plan, Planner, charge, foreseen_outcomes, plan
 from benchbase.flow.relay import Sender, relay
 from benchbase.flow.report import CellReport, Sweep
 from benchbase.flow.rows import failure_of, key_in, record_of
@@ -143,8 +143,9 @@ def run_suite(suite: Suite, settings: Settings, plugins: Plugins | None = None, 
     planner, ahead = Planner(bench.do), None
     try:
         shared = who_shares(bench, planner)
-        ahead = forecast_of(planner, bench, settings)
-        for report in _reports(bench, executor, suite, settings, shared, tell, bool(ahead)):
+        left = not all(entry.cached for entry in planner.entries.values())
+        ahead = foreseen(tuple(planner.entries.values()), bench.machine, settings) if left else None
+        for report in _reports(bench, executor, suite, settings, shared, tell, left):
             reports.append(report)
     except KeyboardInterrupt as stop:
         reports += [part for part in stop.args if isinstance(part, CellReport)]
@@ -160,12 +161,10 @@ def in_turns(bench: Bench, settings: Settings) -> tuple[Bench, Settings]:
     return replace(bench, cells=[bench.cells[n] for n in order]), replace(settings, cells=tuple(numbers[n] for n in order))
 
 
-def forecast_of(planner: Planner, bench: Bench, settings: Settings) -> Forecast | None:
-    """What the stages of a plan that are left to run will take; None where there are none."""
-    entries = tuple(planner.entries.values())
-    if all(entry.cached for entry in entries):
-        return None
-    return forecast(entries, facts(settings.store), place_of(bench.machine), settings.jobs)
+def foreseen(entries: Sequence[Entry], machine: Any, settings: Settings) -> Forecast:
+    """What the stages of a plan that are left to run will take, after what the store holds. Where none is left, nothing is read."""
+    own = {entry.key for entry in entries if entry.cached}
+    return forecast(entries, facts(settings.store, own) if len(own) < len(entries) else (), place_of(machine), settings.jobs)
 
 
 def teller(plugins: Plugins, observe: Observe, watch: Watch) -> Callable[[Event | Running | Epoch], None]:

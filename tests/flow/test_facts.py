@@ -47,7 +47,7 @@ def test_masked_weights_are_computed_too(place, tiny):
     run_suite(suite, place)
     bench = open_suite(suite, place)
     base, scratch = [e for e in plan(bench.cells, bench.machine, bench.do).entries if e.kind == "train"]
-    assert scratch.work == base.work > 1.9 * scratch.macs
+    assert scratch.work == base.work > 1.5 * scratch.macs
     assert {f.key: f.macs for f in facts(place.store)}[scratch.key] == scratch.work
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_stage_is_left_out(tmp_path, text):
 
 
 def test_a_large_store_is_read_at_once(tmp_path):
-    """2,000 stages as real ones are: less than a millisecond each, also on a busy machine."""
+    """2,000 stages as real ones are: two milliseconds each at most, also on a busy machine."""
     told = {"kind": "measure", "digest": "d" * 64, "files": {"x": 100}, "seconds": 1.0, "sweep": "s", "needs": [],
             "info": {"correct": "A" * 1700, "params": {f"layer{i}.weight": [100, 100] for i in range(60)}}}
     for number in range(2000):
@@ -70,7 +70,9 @@ def test_a_large_store_is_read_at_once(tmp_path):
         (folder / "stage.json").write_text(json.dumps(told))
     started = time.perf_counter()
     assert sum(f.kind == "measure" for f in facts(tmp_path)) == 2000
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 4
+    own = f"ff{255:062x}"
+    assert [f.key for f in facts(tmp_path, [own], most=2)] == [own, f"00{0:062x}", f"00{256:062x}"] and len(list(facts(tmp_path, [own]))) == 2000
 
 
 def test_an_older_stage_tells_nothing_of_its_place():

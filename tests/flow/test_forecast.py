@@ -77,9 +77,20 @@ def test_nothing_left_is_nothing():
     assert forecast([], [], HERE) == Forecast(0.0, 0, 0.0)
 
 
-@pytest.mark.parametrize("x, y, a, b", [([1, 2, 3], [3, 5, 7], 1, 2), ([1, 2], [1, 4], 0, 9 / 5), ([1, 2], [4, 2], 3, 0), ([2, 2], [3, 5], 0, 2)])
-def test_a_line_that_is_nowhere_below_zero(x, y, a, b):
-    assert line(x, y) == pytest.approx((a, b))
+@pytest.mark.parametrize("runs, a, b", [
+    ([(1, 1, 3.0), (2, 4, 10.0), (1, 3, 7.0)], 1, 2), ([(1, 1, 1.0), (1, 2, 4.0)], 0, 5 / 3), ([(1, 1, 4.0), (3, 6, 6.0)], 2.5, 0), ([(1, 2, 3.0), (1, 2, 5.0)], 0, 2)])
+def test_a_line_that_is_nowhere_below_zero(runs, a, b):
+    """Exact points; one that would start below zero; one that would fall; one size alone. All together take what they took."""
+    assert line(runs) == pytest.approx((a, b))
+    assert sum(a * images + b * macs for images, macs, _ in runs) == pytest.approx(sum(seconds for *_, seconds in runs))
+
+
+def test_the_line_is_numpys():
+    numpy = pytest.importorskip("numpy")
+    runs = [(100, 500, 40.0), (50, 700, 45.0), (300, 600, 90.0), (80, 100, 21.0)]
+    x, y, images = (numpy.array(v, float) for v in ([m / n for n, m, _ in runs], [s / n for n, _, s in runs], [n for n, *_ in runs]))
+    b, a = numpy.polyfit(x, y, 1, w=numpy.sqrt(images))
+    assert line(runs) == pytest.approx((a, b))
 
 
 def test_what_was_taken_is_of_stages_and_not_of_waiting():

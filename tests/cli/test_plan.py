@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import QUICK, bench, tree
 
 
@@ -37,3 +39,26 @@ def test_all_done_is_said(ran):
 def test_what_is_refused_is_told_with_its_reason(ran):
     said = bench("plan", "-m", "l1-norm", *QUICK, "--model", "resnet-digits", "--budget", "macs=0.99", "--seeds", "0", *ran.folders)
     assert said.code == 0 and "refused: l1-norm macs=0.99 resnet-digits synthetic seed 0: " in said.out
+
+
+def test_the_part_that_fits_in_a_time(ran):
+    """Two seeds have run, two are left: without time those two are left out, with hours nothing is."""
+    args = ("plan", *ran.args, "--seeds", "0-3", *ran.folders)
+    said = bench(*args, "--budget-time", "0.001s")
+    assert said.code == 0 and said.out.splitlines()[:2] == ["2 of 4 cells in about 0.0 s; left out: l1-norm 0.5 vgg-digits synthetic seeds 2, 3", "2 cells"]
+    document = json.loads(bench(*args, "--budget-time", "2h", "--json").out)
+    assert document["part"]["cells"] == document["part"]["of"] == 4 and document["part"]["left_out"] == [] and document["cells"] == 4
+    assert document["part"]["seconds"] == pytest.approx(document["forecast"]["seconds"], abs=0.01) and document["forecast"]["within"] > 0
+    assert json.loads(bench(*args, "--json").out)["part"] is None
+
+
+def test_a_part_of_what_nothing_is_known_of(tmp_path):
+    said = bench("plan", "-m", "l1-norm", *QUICK, "--budget-time", "1m")
+    assert said.code == 2 and "nothing like this suite has run on this device" in said.err and "run one cell first" in said.err
+
+
+def test_a_time_that_is_none_and_a_script_of_a_part(ran, tmp_path):
+    said = bench("plan", *ran.args, *ran.folders, "--budget-time", "soon")
+    assert said.code == 2 and "--budget-time 'soon' is not a time" in said.err
+    said = bench("plan", *ran.args, *ran.folders, "--budget-time", "1h", "--sbatch", str(tmp_path / "x.sh"))
+    assert said.code == 2 and "leave --budget-time out" in said.err and not (tmp_path / "x.sh").exists()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -157,3 +158,28 @@ def test_workers_tell_what_they_do(here):
     assert said.code == 0 and "2 records" in said.out and "2 trainings run, 0 from the store" in said.out
     kinds = [line.split("] ")[1].split()[0] for line in said.lines]
     assert {kind: kinds.count(kind) for kind in kinds} == {"resolve": 1, "train": 2, "prune": 2, "measure": 6}
+
+
+def test_a_run_says_how_far_its_forecast_was_off(ran, tmp_path):
+    """Another seed, after two: what was foreseen, what it took, and by how much that differs. Nothing of it where nothing was known, or run."""
+    assert "forecast" not in ran.said.out and "forecast" not in bench("run", *ran.args, *ran.folders, "-q").out
+    args = ("run", *ran.args, "--seeds", "7", "--store", str(ran.root / "store"))
+    document = json.loads(bench(*args, "--json").out)
+    told = document["forecast"]
+    assert told["error"] == pytest.approx(told["seconds"] / told["took"] - 1, abs=0.01) and 0 < told["took"] < document["seconds"]
+    line = bench(*args, "--seeds", "8", "-q").out.splitlines()[-1]
+    assert re.fullmatch(r"4 records in .*; 4 trainings run, 0 from the store; \S+ s; forecast \S+ s, took \S+ s \([+-]\d+ %\)", line)
+    again = json.loads(bench(*args, "--json").out)
+    assert again["forecast"] is None and again["part"] is None
+
+
+def test_what_fits_in_a_time_is_run_and_the_rest_told(ran, tmp_path):
+    args = ("run", *ran.args, "--seeds", "0-1,20", "--store", str(ran.root / "store"), "--budget-time", "0.001s")
+    said = bench(*args)
+    told = "2 of 3 cells in about 0.0 s; left out: l1-norm 0.5 vgg-digits synthetic seed 20"
+    assert said.code == 0 and said.lines[0] == told == said.out.splitlines()[-2] and "8 records" in said.out and "0 trainings run" in said.out
+    document = json.loads(bench(*args, "--json").out)
+    assert document["part"] == {"cells": 2, "of": 3, "seconds": 0.0, "left_out": [{"row": "l1-norm 0.5 vgg-digits synthetic", "seeds": [20]}]}
+    assert bench(*args, "--dry-run").out.splitlines()[0] == told
+    refused = bench(*args, "--stage", "abc")
+    assert refused.code == 2 and "--budget-time" in refused.err and "leave one of them out" in refused.err

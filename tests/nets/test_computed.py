@@ -9,13 +9,9 @@ import benchbase
 from benchbase.nets.computed import forward_macs
 
 
-@pytest.mark.parametrize("name, shape", [("vgg-digits", (1, 8, 8)), ("resnet-digits", (1, 8, 8)), ("preresnet-digits", (1, 8, 8)), ("resnet20", (3, 32, 32))])
+@pytest.mark.parametrize("name, shape", [("vgg-digits", (1, 8, 8)), ("resnet-digits", (1, 8, 8)), ("resnet20", (3, 32, 32))])
 def test_it_is_what_records_count(name, shape):
-    try:
-        model = benchbase.build_model(name, num_classes=10, in_channels=shape[0])
-    except benchbase.BenchError:
-        pytest.skip(f"no {name}")
-    example = torch.randn(1, *shape)
+    model, example = benchbase.build_model(name, num_classes=10, in_channels=shape[0]), torch.randn(1, *shape)
     assert forward_macs(model, example) == benchbase.count(model, example).macs > 0
 
 

@@ -14,6 +14,9 @@ def by_turns(cells: Sequence[Cell]) -> list[int]:
 
     Two cells of one base started together would train that base, and later their common scratch networks, while the other waits for the
     lock. Of one network and data set this is the order of suites, where seeds change fastest. No result depends on it.
+
+    What is left of waiting is at the end, where only cells of bases under way are left: looking ahead for those that would not wait, with
+    what each stage costs, gained 2 % at most.
     """
     bases: dict[str, deque[int]] = {}
     for number, cell in enumerate(cells):

@@ -1,6 +1,8 @@
 """Whatever a method returns: it is a whole selection, or an error of the method that says what is wrong."""
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3))
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=lambda j: f"{type(j).__name__} {j!r}"[:30])
+@pytest.mark.parametrize("junk", JUNK, ids=lambda j: re.sub(r" at 0x\w+", "", f"{type(j).__name__} {j!r}")[:30])
 @pytest.mark.parametrize("put", [lambda j: j, lambda j: Selection(kept=j), lambda j: Selection(kept={"0": j}), lambda j: Selection(kept={j: [0]}),
                                  lambda j: Selection(reads=j), lambda j: Selection(reads={"1": j}), lambda j: Selection(reads={j: [0]}),
                                  lambda j: Selection(dropped=j), lambda j: Selection(dropped=(j,)), lambda j: Selection(masks=j),

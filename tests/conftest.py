@@ -11,8 +11,25 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PACKAGES = Path(__file__).with_name("packages")
+
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # speed is for benchmarks/speed, where nothing else runs
+settings.load_profile("shared")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Folders are tested in as many processes as there are cores, four at most; files that are named, in this one, so that they begin at once."""
+    named = all(argument.partition("::")[0].endswith(".py") for argument in config.args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if named or cores == 1 else min(cores, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first, so that at the end no process is left alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_configure() -> None:

@@ -14,6 +14,11 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))  # for photographs.py
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What is timed has the machine to itself: one process."""
+    return 0
+
+
 @pytest.fixture
 def seconds() -> Callable[..., float]:
     """seconds(call, rounds=3): the shortest of a few runs."""

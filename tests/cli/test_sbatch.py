@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import QUICK, bench
+from .forking import bench_in
 
 SBATCH = """#!/usr/bin/env bash
 # The tasks of an array one after another, each as a process; the jobs that it waits for have ended.
@@ -26,19 +27,15 @@ for ((i = ${tasks%-*}; i <= ${tasks#*-}; i++)); do
 done
 echo "$(wc -l < "$JOBS");cluster"
 """
-BENCH = """#!/usr/bin/env bash
-exec {python} -c 'import sys; from benchbase.cli import main; sys.exit(main(sys.argv[1:]))' "$@"
-"""
 
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """A machine that submits jobs: `sbatch` and `bench` on the path; what was submitted, line by line."""
+    """A machine that submits jobs: `sbatch` on the path; what was submitted, line by line. Commands beside it are found, too."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("bench", BENCH.format(python=sys.executable))):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
+    (folder / "sbatch").write_text(SBATCH)
+    (folder / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(folder), os.environ["PATH"])))
     monkeypatch.setenv("JOBS", str(tmp_path / "jobs"))
     return tmp_path / "jobs"
@@ -61,7 +58,8 @@ def test_the_script_ends_as_a_run_does(here, slurm, monkeypatch):
     shellcheck = shutil.which("shellcheck", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     checked = subprocess.run([shellcheck or pytest.skip("shellcheck is not installed"), "sub mit.sh"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
-    done = subprocess.run(["bash", here / "sub mit.sh", "--mem=8G"], capture_output=True, text=True, check=False, cwd="/")
+    with bench_in(slurm.with_name("bin"), "-m", "l1-norm", *QUICK, "--store", str(here / "warm")):
+        done = subprocess.run(["bash", here / "sub mit.sh", "--mem=8G"], capture_output=True, text=True, check=False, cwd="/")
     told = slurm.with_name("jobs.out").read_text()
     assert done.returncode == 0, done.stderr + told
     jobs = [line for line in slurm.read_text().splitlines() if not line.startswith("exit")]

@@ -139,9 +139,9 @@ def test_small_jpegs_are_read_by_the_thousand(tmp_path):
             data = (tmp_path / split / name / "0.jpg").read_bytes()
             for i in range(1, 250):
                 (tmp_path / split / name / f"{i}.jpg").write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     assert load(ImageFolder(str(tmp_path)), Path()).count("train") == 500
-    assert time.perf_counter() - started < 3  # 0.2 s on an idle core: 12,000 take about 2 s
+    assert time.process_time() - started < 3  # of a processor, whoever else is at work: 0.2 s on one of today; 12,000 take about 2 s
 
 
 def eps(file: Path) -> None:

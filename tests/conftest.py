@@ -14,6 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PACKAGES = Path(__file__).with_name("packages")
+LONG = ("campaigns/test_networks.py", "plugins/methods/test_cifar_networks.py", "flow/test_together.py", "plugins/executors/test_on_ray.py",
+        "campaigns/test_crash.py", "campaigns/test_fuzz.py", "nets/test_export.py", "nets/test_breadth.py", "conformance/test_walk.py",
+        "test_new_plugin.py", "plugins/methods/test_network_slimming.py", "test_workflows.py", "plugins/methods/test_sss.py",
+        "board/page/test_browser.py", "flow/test_sweep.py", "test_quality.py", "flow/test_failing.py")
 
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # speed is for benchmarks/speed, where nothing else runs
@@ -29,7 +33,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files begin first, so that at the end no process is left alone with one."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    places = {Path(__file__).parent / file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
 
 
 def pytest_configure() -> None:

@@ -13,7 +13,7 @@ from benchbase.cli.app import VERBS, cli
 
 from .conftest import bench
 
-NUMBERS = {"seeds", "assignments", "stage_timeout", "stage_memory", "time_limit", "older_than", "conditions", "verdict"}  # nothing to choose from
+NUMBERS = {"seeds", "assignments", "stage_timeout", "stage_memory", "time_limit", "budget_time", "older_than", "conditions", "verdict"}  # nothing to choose from
 OWN_WORDS = {"name", "home", "against", "base", "address", "stage", "shape", "url", "keys"}  # of the user, of git, of a cluster, a plan or a store
 
 

@@ -44,7 +44,7 @@ def test_two_ranks_equal_one_process(one, two, case):
     assert together.keys() == one[case].keys()
     for name, tensor in one[case].items():
         torch.testing.assert_close(together[name], tensor, atol=3e-5, rtol=3e-4, msg=lambda m, name=name: f"{name}: {m}")
-    assert (together["conv.weight"] - begun["conv.weight"]).abs().max() > 0.003
+    assert (together["conv.weight"] - begun["conv.weight"]).abs().max() > 0.001
     assert torch.equal(together["unused.weight"], begun["unused.weight"]), "no decay reaches what has no gradient"
     assert int(together["norm.num_batches_tracked"]) == int(one[case]["norm.num_batches_tracked"]) > 3
 

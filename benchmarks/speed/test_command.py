@@ -30,12 +30,13 @@ def test_start_up(verb, benchmark, seconds):
 
 
 def test_a_plan_grows_with_its_cells(tmp_path, benchmark):
-    """Cells are of different seeds, so that none shares a stage but the resolving of its budget."""
+    """Cells are of different seeds and budgets, so that they share nothing but the resolving of their budget, and bases."""
     settings, taken = Settings(tmp_path / "store", tmp_path / "data", tmp_path / "board", device="cpu"), {}
-    plan_suite(suite_of({"methods": ["l1-norm"], "seeds": "0"}), settings)  # the one stage that plans run
+    budgets = [f"0.{k}" for k in range(20, 30)]
+    plan_suite(suite_of({"methods": ["l1-norm"], "budgets": budgets, "seeds": "0"}), settings)  # the one kind of stage that plans run
     for cells in (1000, 3000, 10_000):
         start = time.process_time()
-        made = plan_suite(suite_of({"methods": ["l1-norm"], "seeds": f"0-{cells - 1}"}), settings)
+        made = plan_suite(suite_of({"methods": ["l1-norm"], "budgets": budgets[:cells // 1000], "seeds": "0-999"}), settings)
         taken[cells] = time.process_time() - start
         assert made.cells == cells
     exponent = math.log(taken[10_000] / taken[1000]) / math.log(10)

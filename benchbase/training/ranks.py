@@ -35,12 +35,6 @@ class Ranks:
         """What of a batch is this rank's: every count-th image, none where there are fewer images than ranks."""
         return whole[self.rank::self.count]
 
-    def total(self, value: Tensor) -> Tensor:
-        """The sum over all ranks, the same bits in each; no gradient."""
-        summed = value.detach().clone()
-        distributed.all_reduce(summed)
-        return summed
-
     @contextmanager
     def spread(self, model: nn.Module) -> Iterator[nn.Module]:
         """`model` as a module whose backward pass leaves the mean of the ranks' gradients in all of them, and whose batch norms see the whole
@@ -76,7 +70,7 @@ def part_forward_and_backward(model: nn.Module, classes: int, smoothing: float, 
         logits = logits_of(model(images), len(labels), classes)
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum") / len(y)
     (loss * ranks.count).backward()  # gradients are averaged over ranks, and this loss is to be summed
-    return ranks.total(loss)
+    return summed(loss)
 
 
 class Summed(torch.autograd.Function):
@@ -84,17 +78,18 @@ class Summed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
-        return _summed(value)
+        return summed(value)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _summed(gradient)
+        return summed(gradient)
 
 
-def _summed(value: Tensor) -> Tensor:
-    summed = value.detach().clone(memory_format=torch.contiguous_format)
-    distributed.all_reduce(summed)
-    return summed
+def summed(value: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, the same bits in each; no gradient."""
+    total = value.detach().clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(total)
+    return total
 
 
 def normalised(norm: _BatchNorm, x: Tensor) -> Tensor:

@@ -1,20 +1,22 @@
 """What the shell completes: names of plugins, folders and files, without torch and without a word when something is wrong."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchbase.cli.known import known
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-    from benchbase.plugin.manager import Plugins
 
 Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[Any]]"]
 OPENED = ("torchvision:", "timm:")  # models that have no list
 WAYS = ("macs=0.5", "params=0.5", "compression=8", "0.5[round_to=8]")  # to say a budget
 PATH = (".", "/", "~")  # how a path begins
+EVERY = ("methods", "models", "datasets", "protocols", "metrics", "executors", "suites", "budgets")
+
 
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Folders, by the shell's own means."""
@@ -30,43 +32,39 @@ def methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     """Methods; after a bracket, the parameters with their defaults; a path where one begins."""
     if incomplete.startswith(PATH):
         return files(ctx, param, incomplete)
-    return _said(lambda plugins: _with_parameters("methods", plugins, incomplete), incomplete)
+    return _with_parameters("methods", incomplete)
 
 
 def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Data sets; after a bracket, the parameters with their defaults; with a colon those that take a path."""
-    return _said(lambda plugins: _with_parameters("datasets", plugins, incomplete), incomplete)
+    return _with_parameters("datasets", incomplete)
 
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Listed models, and the libraries whose models have names of their own."""
-    return _said(lambda plugins: [*_listed("models", plugins), *map(item, OPENED)], incomplete)
+    return [*_listed("models", incomplete), *_begun(OPENED, incomplete)]
 
 
 def budgets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Named budgets and the ways to say one; files where none is called so."""
-    return _said(lambda plugins: [*_listed("budgets", plugins), *map(item, WAYS)], incomplete) or files(ctx, param, incomplete)
+    return [*_listed("budgets", incomplete), *_begun(WAYS, incomplete)] or files(ctx, param, incomplete)
 
 
 def suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Suites by name; files where none is called so."""
-    return _said(lambda plugins: _listed("suites", plugins), incomplete) or files(ctx, param, incomplete)
+    return _listed("suites", incomplete) or files(ctx, param, incomplete)
 
 
 def offered(*kinds: str) -> Completer:
     """What plugins offer of these kinds: names; of kinds without an argument, of every kind."""
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-        from benchbase.plugin.offers import KINDS
-
-        return _said(lambda plugins: [one for kind in kinds or KINDS for one in _listed(kind, plugins)], incomplete)
+        return [one for kind in kinds or EVERY for one in _listed(kind, incomplete)]
     return complete
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """The kinds of things that plugins offer."""
-    from benchbase.plugin.offers import KINDS
-
-    return [item(kind) for kind in KINDS if kind.startswith(incomplete)]
+    return _begun(EVERY, incomplete)
 
 
 def plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
@@ -78,42 +76,33 @@ def plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return [item(name) for name in sorted({point.name for point in entry_points(group="benchbase")}) if name.startswith(incomplete)]
 
 
-def words(*known: str) -> Completer:
+def words(*choice: str) -> Completer:
     """Words that are known beforehand, where others may stand as well."""
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-        return [item(word) for word in known if word.startswith(incomplete)]
+        return _begun(choice, incomplete)
     return complete
 
 
-def _said(ask: Callable[[Plugins], Iterable[CompletionItem[Any]]], incomplete: str) -> list[CompletionItem[Any]]:
-    """What `ask` says of the installed plugins, as far as it begins like the word; nothing where they cannot be asked."""
-    from benchbase.errors import BenchError
-    from benchbase.plugin.manager import load_plugins
-
-    try:
-        return [one for one in ask(load_plugins()) if one.value.startswith(incomplete)]
-    except BenchError:
-        return []
+def _begun(words: Iterable[str], incomplete: str) -> list[CompletionItem[Any]]:
+    """Those that begin like the word."""
+    return [item(word) for word in words if word.startswith(incomplete)]
 
 
-def _listed(kind: str, plugins: Plugins) -> list[CompletionItem[Any]]:
-    return [item(offer.name, help=(offer.doc or "").split(". ")[0][:80] or None) for offer in plugins.offers(kind)]
+def _listed(kind: str, incomplete: str) -> list[CompletionItem[Any]]:
+    """Names with what they are."""
+    return [item(offer.name, help=offer.help or None) for offer in known(kind) if offer.name.startswith(incomplete)]
 
 
-def _with_parameters(kind: str, plugins: Plugins, incomplete: str) -> Iterator[CompletionItem[Any]]:
+def _with_parameters(kind: str, incomplete: str) -> list[CompletionItem[Any]]:
     """Names; where a bracket is open, whole words with one parameter more, at its default."""
-    from benchbase.cli.show import parameters, words as written
-
     head, bracket, inner = incomplete.partition("[")
     if not bracket:
-        for offer, one in zip(plugins.offers(kind), _listed(kind, plugins)):
-            yield item(f"{one.value}:", help=one.help) if kind == "datasets" and "path" in parameters(offer.value) else one
-        return
+        named = [(f"{offer.name}:" if kind == "datasets" and "path" in offer.parameters else offer.name, offer.help) for offer in known(kind)]
+        return [item(name, help=about or None) for name, about in named if name.startswith(incomplete)]
     before, comma, _ = inner.rpartition(",")
-    given = {part.partition("=")[0] for part in before.split(",")}
-    for name, default in parameters(plugins.offer(kind, head.partition(":")[0]).value).items():
-        if name not in given and name != "path":
-            yield item(f"{head}[{before}{comma}{name}={'' if default is None else written(default)}]")
+    given = {"path", *(part.partition("=")[0] for part in before.split(","))}
+    own = next((offer.parameters for offer in known(kind) if offer.name == head.partition(":")[0]), {})
+    return _begun((f"{head}[{before}{comma}{name}={default}]" for name, default in own.items() if name not in given), incomplete)
 
 
 def item(value: str, **more: Any) -> CompletionItem[Any]:

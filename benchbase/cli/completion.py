@@ -15,7 +15,8 @@ SHELLS = ("bash", "zsh", "fish")
 @traceback_option
 def command(shell: str) -> None:
     """Print a script that lets SHELL complete verbs, options and names: methods with their parameters, models, data sets, budgets, protocols, suites,
-    plugins, folders and files. No plugin that takes long is waited for, if it keeps the contract: torch is not imported.
+    plugins, folders and files. What plugins offer is kept in your cache folder, until one of them is installed, removed or changed, so that no completion
+    waits for imports.
 
     \b
     Examples, for the file that the shell reads when it starts:

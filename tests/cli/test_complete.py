@@ -17,6 +17,12 @@ NUMBERS = {"seeds", "assignments", "stage_timeout", "stage_memory", "time_limit"
 OWN_WORDS = {"name", "home", "against", "base", "address", "stage", "shape", "url", "keys"}  # of the user, of git, of a cluster, a plan or a store
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The user's cache folder: empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def completed(*words: str) -> list[str]:
     """What the last word could become."""
     *before, last = words

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from forking import bench_in
 from hypothesis import HealthCheck, settings
 
 PACKAGES = Path(__file__).with_name("packages")
@@ -72,6 +73,18 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=own, cwd=cwd)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs `bench` in processes of their own, forked from one that has imported it: forked("run", ..., path=folder with installed packages)."""
+    folder = tmp_path_factory.mktemp("forked")
+    with bench_in(folder, "--dataset", "synthetic[train=64,test=32]", "--epochs", "1", "--store", str(folder / "store")) as command:
+        def run(*words: str, path: Path | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+            own = {**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PYTHONPATH": str(path)})
+            return subprocess.run([str(command), *words], capture_output=True, text=True, check=False, env=own, cwd=cwd)
+
+        yield run
 
 
 @pytest.fixture

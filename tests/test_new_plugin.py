@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-BENCH = "import sys; from benchbase.cli import main; sys.exit(main())"
 KINDS = {"method": "my-idea", "model": "my-net", "dataset": "my-stripes", "protocol": "my-half"}
 MINE = """from benchbase import Method, Selection
 
@@ -21,14 +20,14 @@ class Mine(Method):
 
 
 @pytest.fixture(scope="module")
-def made(python, tmp_path_factory):
+def made(forked, tmp_path_factory):
     """The folder with all of them, and the folder that they are installed into."""
     folder, site = tmp_path_factory.mktemp("new"), tmp_path_factory.mktemp("site")
     (folder / "mine.py").write_text(MINE)
     asked = [[kind, name] for kind, name in KINDS.items()]
     asked += [["model", "my-mobile", "--from", "timm:mobilenetv3_small_050"], ["method", "mine-own", "--from", "./mine.py"]]
     for words in asked:
-        done = python("-c", BENCH, "new", *words, cwd=folder)
+        done = forked("new", *words, cwd=folder)
         assert done.returncode == 0, done.stderr
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     done = subprocess.run([*pip, "--target", str(site), *(str(folder / words[1]) for words in asked)], capture_output=True, text=True, check=False)
@@ -36,9 +35,9 @@ def made(python, tmp_path_factory):
     return folder, site
 
 
-def test_they_pass_their_checks_as_they_are(made, python):
+def test_they_pass_their_checks_as_they_are(made, forked):
     folder, site = made
-    done = python("-c", BENCH, "check", "--json", path=site, cwd=folder)
+    done = forked("check", "--json", path=site, cwd=folder)
     plugins = {p["plugin"]: p["checks"] for p in json.loads(done.stdout)["plugins"]}
     assert set(plugins) == {*KINDS.values(), "my-mobile", "mine-own"}, done.stderr
     assert {c["result"] for checks in plugins.values() for c in checks} == {"good"} and done.returncode == 0, done.stdout
@@ -57,12 +56,12 @@ def test_their_own_tests_pass(made, python):
     assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_they_run(made, python):
+def test_they_run(made, forked):
     folder, site = made
     words = ["-m", "my-idea", "-m", "mine-own", "--model", "my-net", "--dataset", "my-stripes", "--protocol", "my-half", "--seeds", "0", "--epochs", "2",
              "--device", "cpu"]
     places = [f"--store={folder / 'store'}", f"--leaderboard={folder / 'board'}", f"--data={folder / 'data'}"]
-    done = python("-c", BENCH, "run", *words, *places, "--json", path=site, cwd=folder)
+    done = forked("run", *words, *places, "--json", path=site, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     records = [json.loads(p.read_text()) for p in (folder / "board").rglob("records/**/*.json")]
     assert {(r["method"]["name"], r["model"], r["dataset"]["name"], r["protocol"]) for r in records} == {

@@ -11,7 +11,6 @@ from benchbase import load_records
 
 HERE = Path(__file__).parent
 PROTOCOLS = ("finetune", "scratch-e", "scratch-b")
-BENCH = "import sys; from benchbase.cli import main; sys.exit(main())"
 
 
 def test_the_method_fits_into_25_lines():
@@ -19,14 +18,14 @@ def test_the_method_fits_into_25_lines():
 
 
 @pytest.fixture(scope="module")
-def bench(installed, python, tmp_path_factory):
+def bench(installed, forked, tmp_path_factory):
     """`bench run` with the stranger's package, two epochs: (the document on stdout, the records)."""
     site, folder = installed("stranger"), tmp_path_factory.mktemp("bench")
 
     def run(*what: str, leaderboard: str = "board"):
         flags = [f"--protocol={p}" for p in PROTOCOLS] + ["--seeds=0", "--epochs=2", "--finetune-epochs=1", "--device=cpu", "--json"]
         places = [f"--store={folder / 'store'}", f"--leaderboard={folder / leaderboard}", f"--data={folder / 'data'}"]
-        done = python("-c", BENCH, "run", *what, *flags, *places, path=site, cwd=folder)
+        done = forked("run", *what, *flags, *places, path=site, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout), load_records(folder / leaderboard)
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from forking import bench_in
 
 from .conftest import QUICK, bench
-from .forking import bench_in
 
 SBATCH = """#!/usr/bin/env bash
 # The tasks of an array one after another, each as a process; the jobs that it waits for have ended.

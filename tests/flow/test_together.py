@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchbase.cli import main
 from benchbase.errors import BenchError
 from benchbase.flow.run import run_suite
 from benchbase.flow.settings import settings_of
@@ -42,7 +43,9 @@ class Pulls(Method):
     def select(self, net, data, budget):
         return Selection({group.name: list(range(budget.keep(group))) for group in net.groups})
 """
-SUITE = ("-m", "l1-norm", "-m", "random", "--seeds", "0", "--epochs", "4", "--finetune-epochs", "2", "--protocol", "finetune", "--protocol", "scratch-e")
+DATA = ("--dataset", "synthetic[train=480,test=96]")
+SUITE = (*DATA, "-m", "l1-norm", "-m", "random", "--seeds", "0", "--epochs", "6", "--finetune-epochs", "2", "--protocol", "finetune", "--protocol", "scratch-e")
+PART = (*DATA, "-m", "random", "--seeds", "0", "--epochs", "6", "--protocol", "scratch-e")  # of it
 ENOUGH = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -78,8 +81,7 @@ def two(tmp_path_factory):
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
-    command = [BENCH, "run", *SUITE, "--store", str(folder / "store"), "--leaderboard", str(folder / "board")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300, env=ENOUGH)
+    assert main(["run", *SUITE, "--store", str(folder / "store"), "--leaderboard", str(folder / "board"), "-q"]) == 0
     return folder
 
 
@@ -104,11 +106,8 @@ def test_given_again_nothing_runs(two):
     assert again.returncode == 0 and "0 trainings run" in again.stdout, again.stderr[-2000:]
 
 
-LONG = ("-m", "random", "--seeds", "0", "--epochs", "8", "--protocol", "scratch-e")
-
-
 def started(folder: Path, *flags: str) -> subprocess.Popen:
-    return subprocess.Popen(torchrun(folder, *flags, suite=LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH, start_new_session=True)
+    return subprocess.Popen(torchrun(folder, *flags, suite=PART), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENOUGH, start_new_session=True)
 
 
 def in_training(process: subprocess.Popen, folder: Path, others: set[str] = frozenset()) -> set[str]:
@@ -133,10 +132,10 @@ def pid_of(rank: int, parent: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-def test_lost_ranks_and_ctrl_c_cost_no_more_than_an_epoch(tmp_path):
+def test_lost_ranks_and_ctrl_c_cost_no_more_than_an_epoch(two, tmp_path):
     """In the first training a rank is killed, and torchrun starts all again; in the second one, Ctrl-C, and the command is given again. Nothing of it is
     seen in what comes out."""
-    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    disturbed = tmp_path / "disturbed"
     process = started(disturbed, "--max-restarts", "1")
     first = in_training(process, disturbed)
     os.kill(pid_of(1, process.pid), signal.SIGKILL)
@@ -147,9 +146,8 @@ def test_lost_ranks_and_ctrl_c_cost_no_more_than_an_epoch(tmp_path):
     again = started(disturbed)
     out, err = again.communicate(timeout=200)
     assert again.returncode == 0 and "goes on after epoch" in err and "1 training run" in out, err[-3000:]
-    assert started(undisturbed).wait(200) == 0
-    got, wanted = ({key: record["digests"] for key, record in records(folder).items()} for folder in (disturbed, undisturbed))
-    assert got == wanted and len(got) == 1 and len(stages(disturbed, "train")) == 2
+    got, undisturbed = ({key: record["digests"] for key, record in records(folder).items()} for folder in (disturbed, two[0]))
+    assert list(got) == [("random", "scratch-e")] and got.items() <= undisturbed.items() and len(stages(disturbed, "train")) == 2
 
 
 def test_settings_that_say_nothing_there_are_refused(tmp_path):

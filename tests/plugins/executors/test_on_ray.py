@@ -27,7 +27,7 @@ from benchbase.values.spec import Suite
 OWN = Path(__file__).parents[2] / "flow" / "own_methods.py"
 LONG = ("-m", "l1-norm", "--protocol", "one-shot", "--seeds", "0", "--epochs", "8", "--device", "cpu")
 EPOCHS = 24  # so many that a node killed in the first half of its training cannot have stored it when that is told
-SWEEP = Suite(methods=("l1-norm", f"{OWN}:Broken"), datasets=("digits",), budgets=("0.5",), protocols=("one-shot", "scratch-e"), seeds=(0, 1),
+SWEEP = Suite(methods=("l1-norm", f"{OWN}:Broken"), datasets=("synthetic[train=480,test=96]",), budgets=("0.5",), protocols=("one-shot", "scratch-e"), seeds=(0, 1),
               recipe={"epochs": EPOCHS})
 
 

@@ -23,7 +23,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 @contextlib.contextmanager
-def bench_in(folder: Path, *warm: str) -> Iterator[None]:
+def bench_in(folder: Path, *warm: str) -> Iterator[Path]:
     """The command in `folder`, for as long as the block lasts. What `bench plan warm...` reads of networks is read once for all."""
     address = str(folder / "socket")
     (folder / "bench").write_text(BENCH.format(python=sys.executable, address=address))
@@ -31,14 +31,15 @@ def bench_in(folder: Path, *warm: str) -> Iterator[None]:
     started = subprocess.Popen([sys.executable, __file__, address, *warm], stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         assert started.stdout and started.stdout.readline() == b"ready\n"
-        yield
+        yield folder / "bench"
     finally:
         started.kill()
         started.communicate()
 
 
 def serve(address: str, *warm: str) -> None:
-    """One command after another, each in a process of its own. Nothing is trained here: torch's threads of backward passes do not outlive a fork."""
+    """One command after another, each in a process of its own, which finds packages where its environment says. Nothing is trained here: torch's threads of
+    backward passes do not outlive a fork."""
     from benchbase.cli import main
     from benchbase.flow import run
 
@@ -57,6 +58,7 @@ def serve(address: str, *warm: str) -> None:
                     folder, environment, words = json.load(client.makefile())
                     os.chdir(folder)
                     os.environ.clear(), os.environ.update(environment)
+                    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
                     for stream, number in zip(streams, (1, 2)):
                         os.dup2(stream, number)
                     code = main(words)

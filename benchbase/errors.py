@@ -8,13 +8,18 @@ METHOD_FAULT = "this is an error of the method: `bench check` says more where it
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, "" where it says nothing."""
-    return next(iter(str(error).splitlines()), "")
+    """The first line of what an error says, "" where it says nothing, or where saying it fails."""
+    try:
+        lines = str(error).splitlines()
+    except Exception:  # noqa: BLE001 -- a plugin's error is a plugin's code
+        return ""
+    return next((line.strip() for line in lines if line.strip()), "")
 
 
 def raised(error: BaseException) -> str:
-    """An error in one line: its type, and the first line of what it says."""
-    return f"{type(error).__name__}: {first_line(error)}"
+    """An error in one line: its type, and the first line of what it says, if it says anything."""
+    said = first_line(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 class BenchError(Exception):

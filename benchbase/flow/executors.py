@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.flow.workers import Worker, one_thread, waited
 from benchbase.plugin.hookspecs import hookimpl
-from benchbase.plugin.load import last_line
 
 Work = Callable[[int], Any]
 GRACE = 20.0  # seconds that interrupted workers have for their checkpoints: a scheduler's kill follows after 30
@@ -101,7 +100,7 @@ def answers(executor: Any, make: Callable[[], Work], count: int, jobs: int, soun
     except (Exception, SystemExit) as error:
         if isinstance(error, BenchError):
             raise
-        wrong.append(last_line(error))
+        wrong.append(raised(error))
     for index in sorted(left) or [-1] * bool(wrong):
         yield index, at_fault(executor, wrong[0] if wrong else "it ended without this cell")
 

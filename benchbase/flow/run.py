@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.flow.cells import Cell, cells_of
 from benchbase.flow.do import Do, Epoch, Event, Running, as_failure
 from benchbase.flow.executors import GRACE, Processes, answers, at_fault
@@ -30,7 +30,6 @@ from benchbase.flow.store import Store
 from benchbase.flow.team import ALONE, Alone, Team
 from benchbase.flow.tools import Tools
 from benchbase.flow.workers import worker_environment
-from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins, load_plugins
 from benchbase.values.protocol import Protocol
 from benchbase.values.spec import Suite
@@ -216,7 +215,7 @@ def _staged(bench: Bench, executor: Any, suite: Suite, settings: Settings, share
     except (Exception, SystemExit) as error:
         if isinstance(error, BenchError):
             raise
-        yield from (lost(bench, number, at_fault(executor, last_line(error))) for number in sorted(left))
+        yield from (lost(bench, number, at_fault(executor, raised(error))) for number in sorted(left))
 
 
 def lost(bench: Bench, index: int, error: BenchError) -> CellReport:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchbase.errors import BenchError
+from benchbase.errors import BenchError, raised
 from benchbase.flow.cells import source_digest
 from benchbase.flow.course import Course
 from benchbase.flow.team import ALONE, Alone, Team
-from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Plugins
 from benchbase.plugin.opening import opened
 from benchbase.values.architecture import Architecture
@@ -38,7 +37,7 @@ class Tools:
             except BenchError:
                 raise
             except (Exception, SystemExit) as error:
-                raise BenchError(f"data set {dataset.name} cannot be read: {last_line(error)}"[:500],
+                raise BenchError(f"data set {dataset.name} cannot be read: {raised(error)}"[:500],
                                  "mend its load (or stream, or augment), or leave it out: see benchbase.Dataset") from error
         return self.loaded[dataset]
 
@@ -65,7 +64,7 @@ class Tools:
             raise
         except (Exception, SystemExit) as error:
             fit = f"{architecture.num_classes} classes and {architecture.shape[0]} channels"
-            raise BenchError(f"model {architecture.model} cannot be made for {fit}: {last_line(error)}", "use a model and a data set that fit") from error
+            raise BenchError(f"model {architecture.model} cannot be made for {fit}: {raised(error)}", "use a model and a data set that fit") from error
         sources = {source_digest(thing) for thing in (self.plugins.model(architecture.model), *map(type, model.modules()))}
         return digest(sorted(sources - {""})) if sources - {""} else ""
 

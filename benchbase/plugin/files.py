@@ -9,9 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchbase.errors import BenchError, unknown
+from benchbase.errors import BenchError, raised, unknown
 from benchbase.nets.method import Method
-from benchbase.plugin.load import last_line
 from benchbase.plugin.offers import Offer, check_method
 
 MAX_BYTES = 10_000_000
@@ -93,4 +92,4 @@ def _run(name: str, file: Path, text: bytes) -> None:
         del sys.modules[name]
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == module.__file__]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        raise BenchError(f"{file} does not run: {last_line(error)}{f' (line {line})' if line else ''}", STANDALONE) from error
+        raise BenchError(f"{file} does not run: {raised(error)}{f' (line {line})' if line else ''}", STANDALONE) from error

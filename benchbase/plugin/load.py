@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import re
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -13,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from benchbase.errors import unknown
+from benchbase.errors import raised, unknown
 from benchbase.plugin import hookspecs
 
 GROUP = "benchbase"
@@ -31,7 +29,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that cannot be used, or a hook of it. error: the last line of the traceback."""
+    """A plugin that cannot be used, or a hook of it. error: its type, and the first line of what it says."""
 
     plugin: str
     distribution: str | None
@@ -87,14 +85,8 @@ def opened(sources: Iterable[tuple[str, str | None, str | None, Any]], left_out:
             _register(hooks, module, f"{distribution}/{name}")
             plugins.append(Plugin(name, distribution, version, module))
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin's import may raise anything
-            broken.append(Broken(name, distribution, last_line(error)))
+            broken.append(Broken(name, distribution, raised(error)))
     return Loaded(hooks, tuple(plugins), tuple(broken), left_out)
-
-
-def last_line(error: BaseException) -> str:
-    """The line of a traceback that says what happened; of a message of several lines, the first."""
-    lines = traceback.format_exception_only(error)[-1].strip().splitlines()
-    return re.sub(r"^(\w+\.)+(?=\w+(:|$))", "", lines[0]) if lines else type(error).__name__
 
 
 def _register(hooks: pluggy.PluginManager, module: Any, name: str) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchbase.errors import BenchError, unknown
+from benchbase.errors import BenchError, raised, unknown
 from benchbase.plugin.files import method_in, split_file
-from benchbase.plugin.load import Broken, Loaded, Plugin, last_line, load
+from benchbase.plugin.load import Broken, Loaded, Plugin, load
 from benchbase.plugin.names import parse_name, with_params
 from benchbase.plugin.offers import KINDS, Offer, no_clash, offers_of
 from benchbase.values.budget import Budget
@@ -215,7 +215,7 @@ class Plugins:
         return None
 
     def _fail(self, plugin: Plugin, hook: str, error: BaseException) -> None:
-        self.failed.setdefault((str(plugin.distribution), plugin.name, hook), Broken(plugin.name, plugin.distribution, last_line(error)))
+        self.failed.setdefault((str(plugin.distribution), plugin.name, hook), Broken(plugin.name, plugin.distribution, raised(error)))
 
     def _unknown(self, noun: str, name: str, known: Mapping[str, Any]) -> BenchError:
         """The error for a name that nobody offers; who might have offered it, had it loaded, is named."""

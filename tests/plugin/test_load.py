@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchbase.errors import BenchError
-from benchbase.plugin.load import last_line, load
+from benchbase.plugin.load import load
 
 SHOW = """
 import json
@@ -63,12 +63,3 @@ def test_a_hook_is_called_for_one_plugin_alone(on_path, capsys):
     assert said.out == "" and "this must not reach stdout" in said.err
     (libraries,) = loaded.having("bench_open_model")
     assert loaded.call(libraries, "bench_open_model", name="elsewhere:x") is None
-
-
-@pytest.mark.parametrize(("error", "line"), [
-    (ValueError("one\ntwo"), "ValueError: one"), (KeyError(), "KeyError"), (BenchError("what", "todo"), "BenchError: what"),
-    (SystemExit(2), "SystemExit: 2"),
-    (json.JSONDecodeError("bad", "x", 0), "JSONDecodeError: bad: line 1 column 1 (char 0)"),
-    (OSError(2, "gone", "/a.b.c"), "FileNotFoundError: [Errno 2] gone: '/a.b.c'")])
-def test_last_line(error, line):
-    assert last_line(error) == line

@@ -20,7 +20,6 @@ from benchbase.nets.net import Net, private_copy
 from benchbase.nets.prune import architecture_after
 from benchbase.nets.rebuild import rebuild
 from benchbase.nets.weights import digest_of
-from benchbase.plugin.load import last_line
 from benchbase.plugin.manager import Offer
 from benchbase.plugin.opening import opened
 from benchbase.values.architecture import Architecture
@@ -60,7 +59,7 @@ class Subject:
                     self.make(size=size).eval()(noise(2, FORMS[0][1], size))
                 return size
             except Exception as error:  # noqa: BLE001 -- too small for its strides, in whatever words
-                why = last_line(error)
+                why = raised(error)
         raise BenchError(f"it runs on none of the images of {', '.join(map(str, SIZES))} pixels: {why}", "take images (n, in_channels, height, width)")
 
     @cached_property

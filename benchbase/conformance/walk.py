@@ -12,8 +12,7 @@ from typing import Any
 from benchbase.conformance import package
 from benchbase.conformance.finding import Finding, Unchecked
 from benchbase.conformance.offline import offline
-from benchbase.errors import BenchError, unknown
-from benchbase.plugin.load import last_line
+from benchbase.errors import BenchError, raised, unknown
 from benchbase.plugin.manager import Offer, Plugins
 from benchbase.plugin.offers import KINDS
 
@@ -71,7 +70,7 @@ def run(case: Case, download: bool = False) -> Outcome:
         return outcome([(error.what, error.todo)])
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a plugin's code may raise anything
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return outcome([(f"it raised {last_line(error)}", f"mend what raises: {Path(last.filename).name}, line {last.lineno}")])
+        return outcome([(f"it raised {raised(error)}", f"mend what raises: {Path(last.filename).name}, line {last.lineno}")])
 
 
 def own(plugins: Plugins) -> list[str]:

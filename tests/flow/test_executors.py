@@ -4,6 +4,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -66,6 +67,19 @@ def stopping() -> object:
     return work
 
 
+def birth() -> Callable[[int], tuple[int, bool]]:
+    return lambda index: (os.getppid(), "torch" in sys.modules)
+
+
+def fatherless() -> Callable[[int], int]:
+    """The first cell kills the process that its worker was forked from; the third one its worker."""
+    def work(index: int) -> int:
+        if index in (0, 2):
+            os.kill(os.getppid() if index == 0 else os.getpid(), signal.SIGKILL)
+        return index
+    return work
+
+
 def sweep_of_listeners(folder: str) -> None:
     list(Processes().run(partial(listening, folder), 2, 2))
 
@@ -112,6 +126,18 @@ def test_only_the_cell_that_kills_its_worker_fails(tmp_path, way, tries, kind, w
 def test_no_worker_outlives_a_sweep(tmp_path):
     list(Processes().run(partial(logged, str(tmp_path)), 3, 2))
     assert not any(Path(f"/proc/{p.name.partition('-')[2]}").exists() for p in tmp_path.glob("made-*"))
+
+
+def test_workers_are_forked_from_a_process_that_may_die():
+    """They go on without it, and those that follow have another one."""
+    done = dict(Processes().run(fatherless, 4, 1))
+    assert {index for index, result in done.items() if result == index} == {0, 1, 3} and isinstance(done[2], BenchError)
+    assert dict(Processes().run(square, 3, 2)) == {0: 0, 1: 1, 2: 4}
+
+
+def test_workers_of_all_sweeps_are_forked_from_one_process_that_has_imported_torch():
+    born = [answer for _ in range(3) for _, answer in Processes().run(birth, 1, 1)]
+    assert len({parent for parent, _ in born}) == 1 and os.getpid() not in dict(born) and all(torch for _, torch in born)
 
 
 def test_an_interrupt_lets_each_cell_say_how_far_it_came(tmp_path):

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchbase.errors import BenchError
 from benchbase.flow.limits import EXPIRED
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 PRELOADED = ("benchbase.flow.stages", "benchbase.nets.graph", "torch._dynamo")  # what every worker would import by itself, for seconds
 PATIENCE = 10.0  # seconds that a worker which was told to go has for it
@@ -30,12 +33,12 @@ class Worker:
     def __init__(self, make: Callable[[], Callable[[int], Any]]) -> None:
         import multiprocessing
 
-        context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+        context: Any = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
         context.set_forkserver_preload(list(PRELOADED))
         self.index: int | None = None
         self._pipe, theirs = context.Pipe()
         self._words, words = context.Pipe(duplex=False)
-        self._process = context.Process(target=serve, args=(make, theirs, words, dict(os.environ)))
+        self._process: BaseProcess = context.Process(target=serve, args=(make, theirs, words, dict(os.environ)))
         with uninterrupted():
             self._process.start()
         theirs.close()
@@ -131,8 +134,8 @@ def waited(workers: Sequence[Worker], seconds: float | None = None) -> Iterator[
 def serve(make: Callable[[], Callable[[int], Any]], pipe: Any, words: Any, environment: Mapping[str, str]) -> None:
     """The life of a worker: run each index that comes, tell what came of it, until there is none.
 
-    words: a pipe for its last words, should it crash.  environment: its parent's, as it is now.  SIGTERM raises KeyboardInterrupt, once, so that a training keeps how far it has
-    come; the end of the parent process does the same.
+    words: a pipe for its last words, should it crash.  environment: its parent's, as it is now.  SIGTERM raises KeyboardInterrupt, once, so that a
+    training keeps how far it has come; the end of the parent process does the same.
     """
     signal.signal(signal.SIGTERM, _stop)
     os.environ.clear()

@@ -69,11 +69,9 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 def plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Installed plugins by their entry points' names: none is imported."""
-    from importlib.metadata import entry_points
+    from benchbase.cli.plugins import names
 
-    if incomplete.startswith(PATH):
-        return files(ctx, param, incomplete)
-    return [item(name) for name in sorted({point.name for point in entry_points(group="benchbase")}) if name.startswith(incomplete)]
+    return files(ctx, param, incomplete) if incomplete.startswith(PATH) else _begun(names(), incomplete)
 
 
 def words(*choice: str) -> Completer:

@@ -1,4 +1,4 @@
-"""What installed plugins offer, in the few words that a shell completes; kept between completions, since to import every plugin takes longer than people
+"""What installed plugins offer, in the few words that a shell completes; kept from one command to the next, since to import every plugin takes longer than people
 wait for a Tab.
 
 Only what is quick to import is imported here: click completes in about a tenth of a second, of which this module's reading is some milliseconds.
@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-KEPT = "completion.json"
-
 
 @dataclass(frozen=True)
 class Known:
@@ -26,38 +24,49 @@ class Known:
 
 def known(kind: str) -> list[Known]:
     """The offers of a kind, plugin by plugin; none where two plugins offer one name, or plugins cannot be loaded."""
-    place = _place()
-    table = _read(place)
+    def sound(offers: Any) -> bool:
+        return all(isinstance(offer, list) and len(offer) == 3 for listed in offers.values() for offer in listed)
+
+    return [Known(*offer) for offer in kept("offers", _asked, sound).get(kind, ())]
+
+
+def kept(name: str, ask: Callable[[], tuple[Any, Iterable[Path]]], sound: Callable[[Any], bool]) -> Any:
+    """What `ask` says, out of the user's cache folder as long as neither the environment nor a file has changed that it says it by.
+
+    sound: whether what was read has the form of what `ask` says; the errors of looking at something else are caught.
+    """
+    place = _place(name)
+    table = _read(place, sound)
     if table is None:
-        table = {"environment": _environment(), **_asked()}
+        value, files = ask()
+        table = {"environment": _environment(), "files": {str(path): _state(path) for path in sorted(files)}, "value": value}
         if place is not None:
             _write(place, table)
-    return [Known(*offer) for offer in table["offers"].get(kind, ())]
+    return table["value"]
 
 
-def _asked() -> dict[str, Any]:
-    """What the installed plugins say, and the files that they said it by."""
+def _asked() -> tuple[dict[str, Any], set[Path]]:
+    """The offers of the installed plugins by kind, and the files that they come from."""
     from benchbase.cli.show import parameters, words
     from benchbase.errors import BenchError
     from benchbase.plugin.manager import load_plugins
     from benchbase.plugin.offers import KINDS
 
-    offers: dict[str, list[tuple[str, str, dict[str, str]]]] = {}
+    offers: dict[str, list[list[Any]]] = {}
     try:
         plugins = load_plugins()
     except BenchError:
-        return {"files": {}, "offers": offers}
+        return offers, set()
     for kind in KINDS:
         try:
-            offers[kind] = [(offer.name, (offer.doc or "").split(". ")[0][:80],
-                             {name: "" if default is None else words(default) for name, default in parameters(offer.value).items()})
+            offers[kind] = [[offer.name, (offer.doc or "").split(". ")[0][:80],
+                             {name: "" if default is None else words(default) for name, default in parameters(offer.value).items()}]
                             for offer in plugins.offers(kind)]
         except BenchError:
             offers[kind] = []
     beside = [Path(file).parent for plugin in plugins.loaded.plugins if (file := getattr(plugin.module, "__file__", None)) and hasattr(plugin.module, "__path__")]
-    files = {*_modules(), *(path for offer in plugins.every("suites") for path in (offer.value, offer.value.parent)),
-             *beside, *(file for folder in beside for file in folder.iterdir() if file.is_file())}
-    return {"files": {str(path): _state(path) for path in sorted(files)}, "offers": offers}
+    return offers, {*_modules(), *(path for offer in plugins.every("suites") for path in (offer.value, offer.value.parent)),
+                    *beside, *(file for folder in beside for file in folder.iterdir() if file.is_file())}
 
 
 def _modules() -> set[Path]:
@@ -79,25 +88,24 @@ def _state(path: str | Path) -> list[int] | None:
     return [found.st_mtime_ns, found.st_size]
 
 
-def _place() -> Path | None:
+def _place(name: str) -> Path | None:
     """Where it is kept: in the user's cache folder."""
     from platformdirs import user_cache_path
 
     try:
-        return user_cache_path("benchbase", appauthor=False) / KEPT
+        return user_cache_path("benchbase", appauthor=False) / f"{name}.json"
     except (OSError, RuntimeError):  # a user without a home
         return None
 
 
-def _read(place: Path | None) -> dict[str, Any] | None:
+def _read(place: Path | None, sound: Callable[[Any], bool]) -> dict[str, Any] | None:
     """What was kept, if it still holds: the same environment, and no file that it comes from has changed."""
     try:
         table: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place else {}
-        whole = all(isinstance(offer, list) and len(offer) == 3 for offers in table["offers"].values() for offer in offers)
         same = table["environment"] == _environment() and all(_state(path) == state for path, state in table["files"].items())
+        return table if table["files"] and same and sound(table["value"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return table if whole and same and table["files"] else None
 
 
 def _write(place: Path, table: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ import os
 import pytest
 
 from benchbase.cli.complete import EVERY
-from benchbase.cli.known import KEPT, known
+from benchbase.cli.known import known
 from benchbase.plugin.manager import load_plugins
 from benchbase.plugin.offers import KINDS
 
+KEPT = "offers.json"
 MINE = "from benchbase import Method, hookimpl\n{}class Mine(Method):\n    '''One.'''\n    name = 'mine-{}'\n    def select(self, net, data, budget): ...\n" \
        "@hookimpl\ndef bench_methods():\n    return [Mine]\n"
 
@@ -40,6 +41,15 @@ def test_plugins_are_imported_once(python, cache):
     code = "import sys\nfrom benchbase.cli.known import known\nprint(len(known('methods')), {'pluggy', 'benchbase_plugins', 'importlib.metadata'} & set(sys.modules))"
     first, second = (python("-c", code, XDG_CACHE_HOME=str(cache.parent)).stdout.split(" ", 1) for _ in range(2))
     assert first[0] == second[0] and int(first[0]) > 7 and second[1] == "set()\n" != first[1]
+
+
+def test_help_reads_plugins_sources_once(python, package, tmp_path, cache):
+    """A plugin that tells of verbs is asked for them each time; where none does, none is looked at again."""
+    code = "import sys\nfrom benchbase.cli.plugins import names\nprint(names(), names(telling=True), 'importlib.metadata' in sys.modules)"
+    package("verbs", "from benchbase import hookimpl\n@hookimpl\ndef bench_commands(cli):\n    return []\n")
+    first, second = (python("-c", code, path=tmp_path / "site-verbs", XDG_CACHE_HOME=str(cache.parent)).stdout for _ in range(2))
+    assert "'verbs'" in first and "'thinet'" in first and first.endswith("['verbs'] True\n") and second == first.replace("True", "False")
+    assert python("-c", code, XDG_CACHE_HOME=str(cache.parent)).stdout.endswith("[] True\n")
 
 
 def test_a_plugin_that_is_installed_or_changed_is_seen(python, package, tmp_path, cache):
@@ -78,7 +88,7 @@ def test_a_damaged_file_is_written_again(damage, cache):
 def test_offers_of_another_form_are_asked_again(offers, cache):
     before = names()
     table = json.loads((cache / KEPT).read_text())
-    (cache / KEPT).write_text(json.dumps({**table, "offers": {**table["offers"], "methods": offers}}))
+    (cache / KEPT).write_text(json.dumps({**table, "value": {**table["value"], "methods": offers}}))
     assert names() == before
 
 

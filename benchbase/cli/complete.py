@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchbase.cli.known import known
+from benchbase.cli.known import Known, known
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -42,23 +42,23 @@ def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Listed models, and the libraries whose models have names of their own."""
-    return [*_listed("models", incomplete), *_begun(OPENED, incomplete)]
+    return [*_named(known("models"), incomplete), *_begun(OPENED, incomplete)]
 
 
 def budgets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Named budgets and the ways to say one; files where none is called so."""
-    return [*_listed("budgets", incomplete), *_begun(WAYS, incomplete)] or files(ctx, param, incomplete)
+    return [*_named(known("budgets"), incomplete), *_begun(WAYS, incomplete)] or files(ctx, param, incomplete)
 
 
 def suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Suites by name; files where none is called so."""
-    return _listed("suites", incomplete) or files(ctx, param, incomplete)
+    return _named(known("suites"), incomplete) or files(ctx, param, incomplete)
 
 
 def offered(*kinds: str) -> Completer:
     """What plugins offer of these kinds: names; of kinds without an argument, of every kind."""
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-        return [one for kind in kinds or EVERY for one in _listed(kind, incomplete)]
+        return _named(known(*(kinds or EVERY)), incomplete)
     return complete
 
 
@@ -86,9 +86,9 @@ def _begun(words: Iterable[str], incomplete: str) -> list[CompletionItem[Any]]:
     return [item(word) for word in words if word.startswith(incomplete)]
 
 
-def _listed(kind: str, incomplete: str) -> list[CompletionItem[Any]]:
+def _named(offers: Iterable[Known], incomplete: str) -> list[CompletionItem[Any]]:
     """Names with what they are."""
-    return [item(offer.name, help=offer.help or None) for offer in known(kind) if offer.name.startswith(incomplete)]
+    return [item(offer.name, help=offer.help or None) for offer in offers if offer.name.startswith(incomplete)]
 
 
 def _with_parameters(kind: str, incomplete: str) -> list[CompletionItem[Any]]:

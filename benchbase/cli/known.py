@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+
 @dataclass(frozen=True)
 class Known:
     """One offer of a plugin: its name, what it is, and the fields that brackets set with their defaults in the form the command line takes."""
@@ -22,12 +23,13 @@ class Known:
     parameters: dict[str, str]
 
 
-def known(kind: str) -> list[Known]:
-    """The offers of a kind, plugin by plugin; none where two plugins offer one name, or plugins cannot be loaded."""
+def known(*kinds: str) -> list[Known]:
+    """The offers of these kinds, plugin by plugin; none of a kind in which two plugins offer one name, or where plugins cannot be loaded."""
     def sound(offers: Any) -> bool:
         return all(isinstance(offer, list) and len(offer) == 3 for listed in offers.values() for offer in listed)
 
-    return [Known(*offer) for offer in kept("offers", _asked, sound).get(kind, ())]
+    offers = kept("offers", _asked, sound)
+    return [Known(*offer) for kind in kinds for offer in offers.get(kind, ())]
 
 
 def kept(name: str, ask: Callable[[], tuple[Any, Iterable[Path]]], sound: Callable[[Any], bool]) -> Any:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -95,8 +96,7 @@ def _with_parameters(kind: str, incomplete: str) -> list[CompletionItem[Any]]:
     """Names; where a bracket is open, whole words with one parameter more, at its default."""
     head, bracket, inner = incomplete.partition("[")
     if not bracket:
-        named = [(f"{offer.name}:" if kind == "datasets" and "path" in offer.parameters else offer.name, offer.help) for offer in known(kind)]
-        return [item(name, help=about or None) for name, about in named if name.startswith(incomplete)]
+        return _named((replace(offer, name=f"{offer.name}:") if kind == "datasets" and "path" in offer.parameters else offer for offer in known(kind)), incomplete)
     before, comma, _ = inner.rpartition(",")
     given = {"path", *(part.partition("=")[0] for part in before.split(","))}
     own = next((offer.parameters for offer in known(kind) if offer.name == head.partition(":")[0]), {})

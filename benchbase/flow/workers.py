@@ -40,7 +40,7 @@ class Worker:
         self._words, words = context.Pipe(duplex=False)
         self._process: BaseProcess = context.Process(target=serve, args=(make, theirs, words, dict(os.environ)))
         with uninterrupted():
-            self._process.start()
+            _start(self._process)
         theirs.close()
         words.close()
 
@@ -114,6 +114,18 @@ class Worker:
         self._process.join()
         self._pipe.close()
         self._words.close()
+
+
+def _start(process: BaseProcess) -> None:
+    """Start it. A process to fork it from that is just dying refuses, and is only replaced once it is seen to be dead."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return process.start()
+        except (ConnectionError, EOFError):
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
 
 
 FRAME = re.compile(r'File "([^"\n]+)", line (\d+) in (\S+)')  # of a traceback as faulthandler writes it, the innermost first

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import sys
@@ -84,7 +85,7 @@ def sweep_of_listeners(folder: str) -> None:
     list(Processes().run(partial(listening, folder), 2, 2))
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -135,6 +136,22 @@ def test_workers_are_forked_from_a_process_that_may_die():
     assert dict(Processes().run(square, 3, 2)) == {0: 0, 1: 1, 2: 4}
 
 
+@pytest.mark.parametrize("refusal", [ConnectionRefusedError, BrokenPipeError, EOFError])
+def test_a_process_to_fork_from_that_is_just_dying_is_waited_for(refusal, monkeypatch):
+    """It refuses before the system says that it is dead."""
+    server, refused = multiprocessing.forkserver._forkserver, []
+    connect = server.connect_to_new_process
+
+    def dying(fds: list[int]) -> tuple[int, int]:
+        refused.append(refusal())
+        if len(refused) < 3:
+            raise refused[-1]
+        return connect(fds)
+
+    monkeypatch.setattr(server, "connect_to_new_process", dying)
+    assert dict(Processes().run(square, 2, 1)) == {0: 0, 1: 1} and len(refused) == 3
+
+
 def test_workers_of_all_sweeps_are_forked_from_one_process_that_has_imported_torch():
     born = [answer for _ in range(3) for _, answer in Processes().run(birth, 1, 1)]
     assert len({parent for parent, _ in born}) == 1 and os.getpid() not in dict(born) and all(torch for _, torch in born)
@@ -179,7 +196,7 @@ def test_whoever_stops_listening_ends_the_workers(tmp_path):
     assert next(running)[0] == 0
     running.close()
     pids = [int(p.name.partition("-")[2]) for p in tmp_path.glob("pid-*")]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert pids and not any(Path(f"/proc/{pid}").exists() for pid in pids)

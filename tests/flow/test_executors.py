@@ -139,7 +139,7 @@ def test_workers_are_forked_from_a_process_that_may_die():
 @pytest.mark.parametrize("refusal", [ConnectionRefusedError, BrokenPipeError, EOFError])
 def test_a_process_to_fork_from_that_is_just_dying_is_waited_for(refusal, monkeypatch):
     """It refuses before the system says that it is dead."""
-    server, refused = multiprocessing.forkserver._forkserver, []
+    server, refused = multiprocessing.forkserver, list[Exception]()
     connect = server.connect_to_new_process
 
     def dying(fds: list[int]) -> tuple[int, int]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchbase.errors import BenchError, raised
-from benchbase.flow.workers import Worker, one_thread, waited
+from benchbase.flow.threads import one_thread
+from benchbase.flow.workers import Worker, waited
 from benchbase.plugin.hookspecs import hookimpl
 
 Work = Callable[[int], Any]

@@ -28,8 +28,8 @@ from benchbase.flow.settings import Settings
 from benchbase.flow.single import Ran, Step, run_step
 from benchbase.flow.store import Store
 from benchbase.flow.team import ALONE, Alone, Team
+from benchbase.flow.threads import worker_environment
 from benchbase.flow.tools import Tools
-from benchbase.flow.workers import worker_environment
 from benchbase.plugin.manager import Plugins, load_plugins
 from benchbase.values.protocol import Protocol
 from benchbase.values.spec import Suite

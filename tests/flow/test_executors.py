@@ -16,7 +16,7 @@ import pytest
 
 from benchbase.errors import BenchError
 from benchbase.flow.executors import Processes, Serial, bench_executors
-from benchbase.flow.workers import one_thread
+from benchbase.flow.threads import one_thread
 
 
 def square() -> object:

@@ -27,7 +27,7 @@ from typing import Any
 
 from sweeps import GOES_ON, NEVER, Place, Sweep, compared, repeated, warmed
 
-WAYS = ("all", "all", "parent", "worker")
+WAYS = ("all", "all", "all", "parent", "worker", "server")
 SOON = 0.4  # of the time that a sweep takes alone: no process lives longer until its sweep is done, so that the moments are spread over the work
 Result = dict[str, Any]
 Report = Callable[[Result], None]
@@ -39,8 +39,11 @@ def kills(root: Path, count: int, before: Result, report: Report) -> Result:
     Kills count once their sweep is done and compared.  before: the result to go on from.
     """
     warmed(root)
-    whole, started = Place(root / "whole"), time.monotonic()
-    said, alone = whole.start("--jobs", "2").ended(), time.monotonic() - started
+    whole = Place(root / "whole")
+    running = whole.start("--jobs", "2")
+    running.begun()
+    started = time.monotonic()
+    said, alone = running.ended(), time.monotonic() - started
     want, need = whole.records(), len(set(whole.epochs()))
     result: Result = {"kills": 0, "killed": {}, "kills_by_tenth_of_the_work": [0] * 10, "kills_amid_a_stage": 0, "sweeps": 0,
                       "records_each": len(want), "epochs_each": need, "went_on_from_checkpoints": 0, "epochs_trained_again": 0,
@@ -77,7 +80,8 @@ def killed(place: Place, most: int, soon: float, need: int, want: Result) -> tup
 
 
 def struck(running: Sweep, way: str, seconds: float) -> bool:
-    """Kill a sweep `seconds` after its start, or as soon then as there is what to kill. Whether it has not ended before."""
+    """Kill a sweep `seconds` after its first worker lives, or as soon then as there is what to kill. Whether it has not ended before."""
+    running.begun()
     running.wait(seconds)
     while not (hit := running.kill(way)) and not running.wait(0.02):
         pass

@@ -20,6 +20,7 @@ VOLATILE = ("started", "seconds")
 GOES_ON, NEVER = "goes on after epoch", ("cannot be used", "cannot be written", "internal error")  # what a sweep may say, and what it must not
 HANGS = 900.0  # seconds without an end
 FORK = multiprocessing.get_context("fork")
+LOG = "BENCH_CAMPAIGN_LOG"  # names the file in which finished epochs are written down, by every process of a sweep
 
 
 class Place:
@@ -85,7 +86,8 @@ def differing(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
 class Sweep:
     """A process that runs `bench` with `arguments`, and what it says on stderr.
 
-    It is forked from this one, which has imported everything, and so are its workers: hundreds of them start in the time of their work.
+    It is forked from this one, which has imported everything: hundreds of them start in the time of their work. Its workers come as they do
+    for users, from a process of its own that imports what they need.
     """
 
     def __init__(self, arguments: list[str], log: Path) -> None:
@@ -103,22 +105,32 @@ class Sweep:
         self._process.join(seconds)
         return self.code is not None
 
+    def begun(self) -> None:
+        """Returns once a worker lives, or it has ended: before, it has only imported and planned."""
+        while not self.workers() and not self.wait(0.02):
+            pass
+
     def kill(self, way: str) -> bool:
-        """kill -9 what `way` says: all its processes, the first one, or one worker. Whether anything was killed."""
+        """kill -9 what `way` says: all its processes, the first one, one worker, or the one that workers are forked from. Whether anything was killed."""
         pid = self._process.pid
         assert pid and pid > 1
         if self.code is not None:
             return False
-        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if way == "parent":
             self._process.kill()
         elif way == "all" and os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)
-        elif way == "worker" and workers:
-            os.kill(int(random.choice(workers)), signal.SIGKILL)
+        elif way in ("worker", "server") and (found := self.workers()):
+            worker, server = random.choice(found)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker if way == "worker" else server, signal.SIGKILL)
         else:
             return False
         return True
+
+    def workers(self) -> list[tuple[int, int]]:
+        """(worker, the process that it was forked from) of all that live: grandchildren that are what their parent is, not what it runs for a moment."""
+        return [(worker, server) for server in children(self._process.pid or 0) for worker in children(server) if command(worker) == command(server) != b""]
 
     def ended(self) -> str:
         """What it has said, once it has ended. One that hangs is ended, with a note."""
@@ -130,37 +142,44 @@ class Sweep:
             return self._said.read() + "internal error: it hangs" * hangs
 
 
-def bench(arguments: list[str], log: Path, said: str) -> None:
-    """The command, in the process that is to be killed. Checkpoints are written after every epoch, whatever they cost.
+def children(pid: int) -> list[int]:
+    """The processes that one has started and that live."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
-    log: where each finished epoch is written down, by its workers too: the key of its stage and its number, in one write, before a
-    checkpoint of it is thought of.
-    """
+
+def command(pid: int) -> bytes:
+    """The command line of a process; none of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def bench(arguments: list[str], log: Path, said: str) -> None:
+    """The command, in the process that is to be killed. It and its workers write down epochs as `told` says."""
     os.setsid()
     os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    from benchbase.cli import main as command
-    from benchbase.flow import checkpoint
+    from benchbase.cli import main
+    from benchbase.flow import workers
 
-    multiprocessing.get_context = lambda method=None: FORK  # type: ignore[assignment]
-    checkpoint.HOLD = checkpoint.WRITE = 0
-    after_epoch = checkpoint.Keeper.after_epoch
+    os.environ[LOG] = str(log)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    import told  # noqa: F401 -- it does its work by being imported
 
-    def told(self: Any, epoch: int, take: Any) -> None:
-        with open(log, "ab", buffering=0) as file:
-            file.write(f"{self._course.key} {epoch}\n".encode())
-        after_epoch(self, epoch, take)
-
-    checkpoint.Keeper.after_epoch = told  # type: ignore[method-assign]
-    sys.exit(command(arguments))
+    workers.PRELOADED = ("told", *workers.PRELOADED)
+    sys.exit(main(arguments))
 
 
 def warmed(root: Path, methods: tuple[str, ...] = METHODS, sweep: tuple[str, ...] = SWEEP) -> None:
     """Import all that a sweep does, and read its networks once, for every process forked later. Nothing is trained: torch's threads of
     backward passes do not outlive a fork."""
+    from benchbase.cli import main
     from benchbase.flow import run
-    from benchbase.cli import main as command
 
     run.Tools = partial(run.Tools, traces={})  # type: ignore[misc]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        command(["plan", *Place(root / "warm", methods, sweep).command[1:]])
+        main(["plan", *Place(root / "warm", methods, sweep).command[1:]])

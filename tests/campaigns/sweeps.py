@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,9 @@ class Sweep:
         return self.code is not None
 
     def begun(self) -> None:
-        """Returns once a worker lives, or it has ended: before, it has only imported and planned."""
-        while not self.workers() and not self.wait(0.02):
+        """Returns once a worker lives, or it has ended, or hangs: before, it has only imported and planned."""
+        ends = time.monotonic() + HANGS
+        while not self.workers() and not self.wait(0.02) and time.monotonic() < ends:
             pass
 
     def kill(self, way: str) -> bool:
@@ -122,8 +124,10 @@ class Sweep:
             os.killpg(pid, signal.SIGKILL)
         elif way in ("worker", "server") and (found := self.workers()):
             worker, server = random.choice(found)
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 os.kill(worker if way == "worker" else server, signal.SIGKILL)
+            except ProcessLookupError:
+                return False
         else:
             return False
         return True

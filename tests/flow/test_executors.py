@@ -85,7 +85,7 @@ def sweep_of_listeners(folder: str) -> None:
     list(Processes().run(partial(listening, folder), 2, 2))
 
 
-def until(true: Callable[[], bool], seconds: float = 300) -> None:
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -196,7 +196,7 @@ def test_whoever_stops_listening_ends_the_workers(tmp_path):
     assert next(running)[0] == 0
     running.close()
     pids = [int(p.name.partition("-")[2]) for p in tmp_path.glob("pid-*")]
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert pids and not any(Path(f"/proc/{pid}").exists() for pid in pids)

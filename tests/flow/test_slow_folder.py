@@ -53,7 +53,7 @@ def late_on(root: Path, methods: Iterable[str]) -> subprocess.Popen[str]:
 
 def said(running: subprocess.Popen[str]) -> tuple[dict[str, Any], dict[str, int]]:
     """The document of a run that went well, and how often it waited."""
-    out, err = running.communicate(timeout=300)
+    out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     return json.loads(out), json.loads(err.strip().splitlines()[-1])
 

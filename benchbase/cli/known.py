@@ -35,14 +35,15 @@ def known(*kinds: str) -> list[Known]:
 def kept(name: str, ask: Callable[[], tuple[Any, Iterable[Path]]], sound: Callable[[Any], bool]) -> Any:
     """What `ask` says, out of the user's cache folder as long as neither the environment nor a file has changed that it says it by.
 
-    sound: whether what was read has the form of what `ask` says; the errors of looking at something else are caught.
+    sound: whether what was read has the form of what `ask` says; the errors of looking at something else are caught. What names no file is never kept:
+    nothing would tell when it stops to hold.
     """
     place = _place(name)
     table = _read(place, sound)
     if table is None:
         value, files = ask()
         table = {"environment": _environment(), "files": {str(path): _state(path) for path in sorted(files)}, "value": value}
-        if place is not None:
+        if place is not None and table["files"]:
             _write(place, table)
     return table["value"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 PRELOADED = ("benchbase.flow.stages", "benchbase.nets.graph", "torch._dynamo")  # what every worker would import by itself, for seconds
-PATIENCE = 10.0  # seconds that a worker which was told to go has for it
+PATIENCE = 10.0  # seconds that a worker which was told to go has for it, and that a start which is refused is tried again
 STOPPED = 143  # exit code of a worker that was told to stop while it was at no cell: 128 + SIGTERM, as shells say it
 
 

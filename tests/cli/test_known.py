@@ -96,3 +96,8 @@ def test_without_a_folder_to_keep_it_in_plugins_are_asked(tmp_path, monkeypatch)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert "thinet" in names()
+
+
+def test_nothing_is_kept_where_plugins_cannot_be_loaded(monkeypatch, cache):
+    monkeypatch.setenv("BENCH_PLUGINS", "nowhere")
+    assert names() == [] and not (cache / KEPT).exists()

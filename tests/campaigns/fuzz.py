@@ -377,6 +377,7 @@ def campaign(inputs: int, number: int, report: Callable[[dict[str, Any]], None],
     start, failures = time.time() - before.get("seconds", 0), dict(before.get("failures", {}))
     counts = {name: Counter(count) for name, count in before.get("readers", {}).items()}
     slow, slowest, watch = before.get("slower_than_1_s", 0), before.get("slowest_ms", 0) / 1000, Watch()
+    result = before
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as root:
         every = readers(Path(root))
         while sum(sum(c.values()) for c in counts.values()) < inputs:

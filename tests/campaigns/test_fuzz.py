@@ -71,3 +71,8 @@ def test_what_the_campaign_came_to():
     result = json.loads((Path(__file__).parents[1] / "data" / "fuzz.json").read_text())
     assert result["failures"] == {} and result["slower_than_1_s"] == 0 and set(result["readers"]) == set(NAMES)
     assert result["inputs"] == sum(sum(count.values()) for count in result["readers"].values()) >= 20_000
+
+
+def test_campaign_that_was_done_before_reads_nothing_more():
+    done = json.loads((Path(__file__).parents[1] / "data" / "fuzz.json").read_text())
+    assert fuzz.campaign(done["inputs"], 0, lambda _: pytest.fail("another round was read"), done) == done

@@ -13,6 +13,7 @@ from benchbase.flow.stages import CALIBRATION_IMAGES, initial
 from benchbase.nets.net import private_copy
 from benchbase.nets.prune import Pruned
 from benchbase.nets.rebuild import rebuild
+from benchbase.nets.seeded import seed_
 from benchbase.training.evaluation import evaluate, recompute_bn_
 from benchbase.training.loaders import Loaders
 from benchbase.training.loop import Checkpoints, train_
@@ -80,7 +81,7 @@ def _rows(protocol: Protocol, hand: Hand, seeds: Sequence[int]) -> list[Result]:
         found.append(evaluate(model, hand.data, hand.machine))  # type: ignore[arg-type]
         if protocol.recalibrates:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed_of("recalibration"))
+                seed_(seed_of("recalibration"))
                 recompute_bn_(model, hand.data.calibration(CALIBRATION_IMAGES))
             again.append(evaluate(model, hand.data, hand.machine))  # type: ignore[arg-type]
     seconds = time.perf_counter() - started

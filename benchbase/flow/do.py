@@ -15,7 +15,7 @@ from benchbase.flow.facts import circumstances
 from benchbase.flow.limits import Limits
 from benchbase.flow.store import NO_ROOM, Done, Store, write_stage
 from benchbase.flow.workers import last_words
-from benchbase.values.digest import canonical, digest
+from benchbase.values.digest import digest
 
 LASTING = ("diverged", "method_error", "not_applicable")  # failures that the same inputs bring again
 
@@ -75,7 +75,7 @@ def identity(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [identity(v) for v in value]
     own = getattr(value, "identity", None)
-    return canonical(value) if own is None else canonical(own)
+    return value if own is None else own
 
 
 def key_of(stage: Stage, inputs: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from benchbase.nets.graph import Trace, read
 from benchbase.nets.net import Net, private_copy
 from benchbase.nets.reads import ignore_, read_, renumbered
 from benchbase.nets.shortcut import silence_
-from benchbase.nets.surgery import drop_, mask_, slice_, zero_
+from benchbase.nets.surgery import cut_copy, drop_, mask_, zero_
 from benchbase.values.cost import Cost
 from benchbase.values.selection import Selection
 
@@ -40,13 +40,12 @@ class Small:
 
 def sliced(chosen: Chosen, example: Any) -> tuple[nn.Module, Trace]:
     """A cut copy of the chosen network, and the trace that counts it."""
-    small, trace, kept = private_copy(chosen.net.model), chosen.net.trace, chosen.selection.kept
+    trace, kept = chosen.net.trace, chosen.selection.kept
+    shrunk = [g for g in chosen.net.groups if len(kept[g.name]) < g.width]
+    small = cut_copy(chosen.net.model, shrunk, kept)
     if chosen.selection.dropped:
         drop_(small, chosen.selection.dropped)
         trace = read(small, example)
-    shrunk = [g for g in chosen.net.groups if len(kept[g.name]) < g.width]
-    if shrunk:
-        slice_(small, shrunk, {g.name: kept[g.name] for g in shrunk})
     read_(small, renumbered(chosen.selection.reads, shrunk, kept))
     if chosen.selection.masks:
         mask_(small, chosen.selection.masks)

@@ -183,25 +183,28 @@ def _written(group: Group, producer: str) -> Use | None:
     return next((u for u in uses if u.dim == 0), uses[0] if uses else None)
 
 
-def private_copy(model: nn.Module) -> nn.Module:
+def private_copy(model: nn.Module, instead: Mapping[Tensor, Tensor] | None = None) -> nn.Module:
     """A deep copy that shares nothing with the model, without gradients.
 
+    instead: what the copy has in the place of some tensors; these are not copied.
     Tensors that torch refuses to deep-copy (results of a computation kept on a module) are copied by value.
     Raises BenchError when some other attribute cannot be copied.
     """
-    memo: dict[int, Any] = {}
+    memo: dict[int, Any] = {id(t): other for t, other in (instead or {}).items()}
     for module in model.modules():
         for value in vars(module).values():
             for t in _tensors(value):
-                if t.grad_fn is not None:
+                if t.grad_fn is not None and id(t) not in memo:
                     memo[id(t)] = t.detach().clone()
     try:
         twin = copy.deepcopy(model, memo)
     except Exception as error:
         raise BenchError(f"the model cannot be copied: {raised(error)}",
                          "remove what does not copy (open files, locks, generators) from its attributes") from error
+    given = {id(t) for t in (instead or {}).values()}
     for p in twin.parameters():
-        p.grad = None
+        if id(p) not in given:
+            p.grad = None
     return twin
 
 

@@ -18,7 +18,7 @@ from benchbase.nets import numbers
 from benchbase.nets.fit import fit_
 from benchbase.nets.fresh import Writes, dense_writes, initialise_, watch
 from benchbase.nets.reads import read_, reader
-from benchbase.nets.seeded import seeded
+from benchbase.nets.seeded import seed_, seeded
 from benchbase.nets.weights import check_weights, digest_of, load_weights_, read_weights
 from benchbase.values.architecture import Architecture
 
@@ -56,7 +56,7 @@ def rebuild(architecture: Architecture, seed: int = 0, masks: Mapping[str, Tenso
         net, writes = _open(architecture, model, open_model)
         _shrink_(net, architecture)
         _check_runs(net, architecture)
-        torch.manual_seed(seed)
+        seed_(seed)
         guessed = initialise_(net, writes)
         _mask_(net, masks or {})
     return Rebuilt(net, guessed)

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from benchbase.errors import BenchError
 from benchbase.nets import numbers
 from benchbase.nets.fit import fit_
+from benchbase.nets.net import private_copy
 from benchbase.nets.shortcut import drop_
 
 if TYPE_CHECKING:
     from benchbase.nets.groups import Group
 
-__all__ = ["drop_", "mask_", "slice_", "zero_"]
+__all__ = ["cut_copy", "drop_", "mask_", "slice_", "zero_"]
 
 
 def zero_(model: nn.Module, group: Group, gone: Sequence[int]) -> None:
@@ -61,6 +62,18 @@ def slice_(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequenc
         fit_(model.get_submodule(path), before)
     for name, count in counts.items():
         numbers.set_(model, name, count)
+
+
+def cut_copy(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequence[int]]) -> nn.Module:
+    """A private copy with `slice_` done to it. What is cut is never copied whole, so that a large network is not there once more.
+
+    groups: of which each loses a channel at least.
+    """
+    whole = {name: t for name, t in (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))}
+    replaced = {whole[use.tensor] for group in groups for use in group.uses if use.tensor in whole}
+    small = private_copy(model, {t: t for t in replaced})
+    slice_(small, groups, kept)
+    return small
 
 
 def mask_(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

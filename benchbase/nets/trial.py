@@ -18,7 +18,7 @@ from benchbase.nets.exported import quiet
 from benchbase.nets.groups import Group, Pin
 from benchbase.nets.net import private_copy
 from benchbase.nets.seeded import seeded
-from benchbase.nets.surgery import slice_, zero_
+from benchbase.nets.surgery import cut_copy, zero_
 
 SAME, SHARE, ROUNDING = 1e-4, 0.01, 1e-5  # zeroed and sliced networks may differ by the largest output times SAME, or by a SHARE of what the
 # zeros changed where that is less, and always by the largest output times ROUNDING
@@ -45,7 +45,7 @@ class Bench:
     def _shapes(self) -> tuple[nn.Module, tuple[Any, ...]]:
         """A copy on torch's meta device, where shapes alone are computed, if the whole network runs there; else with real numbers."""
         try:
-            model, example = private_copy(self.source).to("meta"), pytree.tree_map_only(Tensor, lambda t: t.to("meta"), self.given)
+            model, example = _meta_copy(self.source), pytree.tree_map_only(Tensor, lambda t: t.to("meta"), self.given)
             self.calls = calls_of(model, example, False)
         except Exception:  # noqa: BLE001 -- whatever has no meta form
             model, example = private_copy(self.source), self.given
@@ -54,8 +54,7 @@ class Bench:
 
     def stops(self, groups: Sequence[Group]) -> str:
         """What the network stops with when each of `groups` keeps what `_kept` says; "" when it runs."""
-        small = private_copy(self.model)
-        slice_(small, groups, _kept(groups))
+        small = cut_copy(self.model, groups, _kept(groups))
         try:
             for training in (False, True) if self.trains and not self.alike else (False,):
                 with quiet(small), torch.set_grad_enabled(training):
@@ -66,8 +65,8 @@ class Bench:
 
     def differs(self, groups: Sequence[Group]) -> str:
         """Whether the network so cut computes something else than with the lost channels zeroed; "" when not, or where numbers overflow."""
-        small, full, kept = private_copy(self.lively), private_copy(self.lively), _kept(groups)
-        slice_(small, groups, kept)
+        kept = _kept(groups)
+        small, full = cut_copy(self.lively, groups, kept), private_copy(self.lively)
         for g in groups:
             zero_(full, g, sorted({*range(g.width)} - {*kept[g.name]}))
         try:
@@ -101,6 +100,12 @@ class Bench:
                 if t.numel() and bool((t == t.reshape(-1)[0]).all()):
                     t.uniform_(0.5, 1.5) if t.reshape(-1)[0] or not t.dim() else t.normal_(0, 0.2 if t.dim() == 1 else t[0].numel() ** -0.5)
         return model
+
+
+def _meta_copy(model: nn.Module) -> nn.Module:
+    """A private copy on torch's meta device, made without a copy of the numbers."""
+    shapes: dict[Tensor, Tensor] = {p: nn.Parameter(p.detach().to("meta"), p.requires_grad) for p in model.parameters()}
+    return private_copy(model, shapes | {b: b.detach().to("meta") for b in model.buffers()}).to("meta")
 
 
 def tried(bench: Bench, groups: Sequence[Group]) -> tuple[tuple[Group, ...], tuple[Pin, ...]]:

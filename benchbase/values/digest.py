@@ -10,19 +10,24 @@ from decimal import Decimal
 from typing import Any
 
 
+PLAIN = frozenset({str, int, bool, type(None)})  # JSON has these as they are
+
+
 def canonical(value: Any) -> Any:
     """`value` as plain JSON data whose meaning does not depend on dictionary order or on defaults added later.
 
     A dataclass becomes its class name and the fields that differ from None, (), [] and {}: so a field added later with an empty
     default leaves old digests alone. Raises TypeError for anything else that JSON cannot hold, ValueError for nan and infinity.
     """
+    if type(value) in PLAIN:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         kept = {f.name: canonical(getattr(value, f.name)) for f in fields(value) if f.init and f.metadata.get("identity", True)}
         return {"_": type(value).__name__} | {k: v for k, v in kept.items() if v not in (None, [], {})}
     if isinstance(value, Mapping):
         return {str(k): canonical(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
     if isinstance(value, (list, tuple)):
-        return [canonical(v) for v in value]
+        return [v if type(v) in PLAIN else canonical(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} has no place in a digest")
     if isinstance(value, Decimal):

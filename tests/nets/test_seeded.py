@@ -24,3 +24,11 @@ def test_a_draw_is_noticed_and_named():
         draw()
         assert seeded.moved(before, seeded.global_state()) == name
         seeded.restore(before)
+
+
+def test_seeding_draws_what_torchs_own_does():
+    with seeded.seeded(0):
+        torch.manual_seed(7)
+        wanted = torch.rand(5)
+        seeded.seed_(7)
+        assert torch.equal(torch.rand(5), wanted)

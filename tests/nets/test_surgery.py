@@ -1,6 +1,8 @@
 """Cutting by hand-made groups: values, layers' own numbers, what is refused."""
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 
 from benchbase.errors import BenchError
 from benchbase.nets.groups import Group, Use
-from benchbase.nets.surgery import mask_, slice_, zero_
+from benchbase.nets.surgery import cut_copy, mask_, slice_, zero_
 
 
 def net():
@@ -32,6 +34,19 @@ def test_slices_are_the_rows_that_stay():
     assert torch.equal(model[2].weight, before["2.weight"][[3]][:, [0, 2, 5]]) and torch.equal(model[4].weight, before["4.weight"][:, 12:])
     assert (model[0].out_channels, model[1].num_features, model[2].in_channels, model[2].out_channels, model[4].in_features) == (3, 3, 3, 1, 4)
     assert model(torch.randn(2, 3, 6, 6)).shape == (2, 2)
+
+
+def test_a_cut_copy_is_a_copy_cut_and_shares_no_memory():
+    model, kept = net(), {"2": [0, 3]}
+    model[4].weight.grad = torch.ones_like(model[4].weight)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    small, wanted = cut_copy(model, [SECOND], kept), copy.deepcopy(model)
+    slice_(wanted, [SECOND], kept)
+    assert small.state_dict().keys() == before.keys()
+    assert all(torch.equal(t, small.state_dict()[name]) for name, t in wanted.state_dict().items()) and small[4].in_features == 8
+    assert not {t.data_ptr() for t in small.state_dict().values()} & {t.data_ptr() for t in model.state_dict().values()}
+    assert all(torch.equal(t, model.state_dict()[name]) for name, t in before.items()) and model[4].weight.grad is not None
+    assert all(p.grad is None for p in small.parameters())
 
 
 def test_a_group_not_named_stays_whole():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbase.errors import BenchError
+from benchbase.training.heap import give_back
 
 LATE = 15.0  # seconds after which a stage that does not hear that its time is over ends with its process
 EXPIRED = "Timeout ("  # how faulthandler begins what it writes then
@@ -74,6 +75,7 @@ class Limits:
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        give_back()
         most = (held() or 0) + self.memory
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
         try:

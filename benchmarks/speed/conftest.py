@@ -11,7 +11,32 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))  # for photographs.py
+sys.path.insert(0, str(Path(__file__).parent))  # for photographs.py and table.py
+from table import Measured, table
+
+FOUND = pytest.StashKey[list[Measured]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", metavar="FILE", help="write what was measured into FILE, as Markdown")
+
+
+@pytest.fixture(autouse=True)
+def measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keeps what each benchmark says in its extra_info for the table at the end."""
+    benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
+    yield
+    if benchmark is not None and benchmark.extra_info:
+        found = request.config.stash.setdefault(FOUND, [])
+        found.append(Measured(request.path.name, request.node.name, dict(benchmark.extra_info)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table; write it where --table says."""
+    text = table(config.stash.get(FOUND, []))
+    terminalreporter.write_line(text)
+    if file := config.getoption("--table"):
+        Path(file).write_text(text, encoding="utf-8")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,9 +1,10 @@
 """A board of 10,000 records: how long it takes to build it and to open its page, in processor seconds, and that both grow with its size.
 
-`pytest benchmarks/speed/test_board.py -s` prints the table. Processor time is measured, so that a busy machine tells the same.
+`pytest benchmarks/speed/test_board.py` prints the table. Processor time is measured, so that a busy machine tells the same.
 """
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -34,21 +35,25 @@ def spent(call: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def grows(name: str, seconds: dict[int, float]) -> None:
-    print(f"\n{name:<24}" + "".join(f"{size:>8,}: {value:6.2f} s" for size, value in seconds.items()))
+def grows(benchmark, name: str, seconds: dict[int, float]) -> None:
+    """Writes down the seconds at each size and the exponent of their growth; fails where it is much more than linear."""
     first, last = SIZES[0], SIZES[-1]
+    exponent = math.log(seconds[last] / seconds[first]) / math.log(last / first)
+    benchmark.extra_info[name] = {f"{size:,}": f"{value:.2f} s" for size, value in seconds.items()} | {"exponent": exponent}
     assert seconds[last] <= SLACK * seconds[first] * last / first
 
 
-def test_reading_building_and_drawing_grow_with_the_records(boards):
-    grows("read and make tables", {size: spent(lambda: load(folder)) for size, folder in boards.items()})
-    grows("build all files", {size: spent(lambda: build(folder)) for size, folder in boards.items()})
+def test_reading_building_and_drawing_grow_with_the_records(boards, benchmark):
+    benchmark.pedantic(lambda: None)
+    grows(benchmark, "read and make tables", {size: spent(lambda: load(folder)) for size, folder in boards.items()})
+    grows(benchmark, "build all files", {size: spent(lambda: build(folder)) for size, folder in boards.items()})
     tables = {size: load(folder) for size, folder in boards.items()}
-    grows("of it, the page", {size: spent(lambda: render(made)) for size, made in tables.items()})
-    print("index.html, kB:", {size: (folder / "v1" / "index.html").stat().st_size // 1000 for size, folder in boards.items()})
+    grows(benchmark, "of it, the page", {size: spent(lambda: render(made)) for size, made in tables.items()})
+    benchmark.extra_info["index.html, kB"] = {f"{size:,}": (folder / "v1" / "index.html").stat().st_size // 1000 for size, folder in boards.items()}
 
 
-def test_the_page_opens_sorts_and_filters(boards):
+def test_the_page_opens_sorts_and_filters(boards, benchmark):
+    benchmark.pedantic(lambda: None)
     path = shutil.which("chromium") or pytest.skip("there is no chromium")
     from playwright.sync_api import sync_playwright
 
@@ -79,5 +84,5 @@ def test_the_page_opens_sorts_and_filters(boards):
             page.close()
         browser.close()
     for name, seconds in found.items():
-        grows(name, seconds)
+        grows(benchmark, name, seconds)
     assert found["open the page"][max(SIZES)] < 10

@@ -28,12 +28,12 @@ def test_the_families():
 
 
 def test_what_disagrees_is_seen(monkeypatch):
-    right = cut.slice_
+    right = cut.cut_copy
 
     def shifted(model, groups, kept):
-        right(model, groups, {g.name: sorted((c + 1) % g.width for c in kept[g.name]) for g in groups})
+        return right(model, groups, {g.name: sorted((c + 1) % g.width for c in kept[g.name]) for g in groups})
 
-    monkeypatch.setattr(cut, "slice_", shifted)
+    monkeypatch.setattr(cut, "cut_copy", shifted)
     monkeypatch.setattr(cut, "EQUIVALENT", float("inf"))
     row, = judge("vgg11", only=("l1-norm",))
     assert row.verdict == "wrong" and "differ by" in row.why and "wrong: l1-norm on vgg11" in table([row])

@@ -69,8 +69,7 @@ def cut_copy(model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Seque
 
     groups: of which each loses a channel at least.
     """
-    whole = {name: t for name, t in (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))}
-    replaced = {whole[use.tensor] for group in groups for use in group.uses if use.tensor in whole}
+    replaced = [_tensor(model, use.tensor) for group in groups for use in group.uses]
     small = private_copy(model, {t: t for t in replaced})
     slice_(small, groups, kept)
     return small

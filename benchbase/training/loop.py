@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbase.errors import BenchError
-from benchbase.nets.seeded import seed_
 from benchbase.training.callbacks import Chain, Guarded, KeepMasks
 from benchbase.training.captured import captured
 from benchbase.training.data import Data
@@ -68,7 +67,7 @@ def train_(model: nn.Module, recipe: Recipe, data: Data, seeds: Seeds, machine: 
     names, mode, images, first = set(model.state_dict()), model.training, 0, span.start
     started = time.perf_counter()
     with torch.random.fork_rng(devices=gpus(machine)), machine.placed(model) as layout, ExitStack() as within:
-        seed_(seeds.of("start", 0))
+        torch.manual_seed(seeds.of("start", 0))
         if own is not None:
             own.start(model if net is None else net)
         if keep is not None:
@@ -113,7 +112,7 @@ class Run:
     def epoch_(self, epoch: int) -> tuple[int, float]:
         """One pass over the train split: (images, mean of the steps' losses). The loss is looked at once, at the end: no step waits for it."""
         model, recipe, count = self.model.train(), self.recipe, self.data.count("train")
-        seed_(self.seeds.of("dropout", epoch) + self.ranks.rank)
+        torch.manual_seed(self.seeds.of("dropout", epoch) + self.ranks.rank)
         batches = self.data.batches("train", recipe.batch_size, self.seeds.of("order", epoch), augment=True,
                                     augment_seed=self.seeds.of("augmentation", epoch))
         seen, steps, total = 0, 0, torch.zeros((), device=self.data.device)

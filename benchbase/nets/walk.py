@@ -29,11 +29,12 @@ MIXERS = {"matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "dot", "inn
           "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "scaled_dot_product_attention", *READERS}
 
 
-def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bool = False, batch_size: int = 32,
+def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bool = False, batch_size: int = 64,
          to_end: bool = False) -> Generator[Step, None, list[Tensor] | None]:
     """Step through `net.model` in eval mode; stop at every layer that reads channels of `groups` (default: all of `net.groups`).
 
-    images: (n, channels, height, width), or a list of batches.  dense: carry the network as it was beside the pruned one.
+    images: (n, channels, height, width), or a list of batches; run at most batch_size at a time, so that what an operation writes is still
+    in the processor's cache, or at least in memory already mapped, when the next one reads it.  dense: carry the network as it was beside the pruned one.
     Groups that no stop reads come first, without inputs. A group for which `keep` is not called stays whole. The walk ends after the last
     stop, or with to_end=True after the outputs, which the generator returns: the outputs of the pruned network, one a batch.
     Edits of weights take effect as soon as a later operation reads them. Memory: the live values of all images; time: one forward
@@ -137,7 +138,8 @@ def _apart(node: Node) -> bool:
 
 
 def _batches(images: Any, batch_size: int) -> list[tuple[Tensor, ...]]:
-    parts = images.split(batch_size) if isinstance(images, Tensor) else images
+    given = [images] if isinstance(images, Tensor) else images
+    parts = [part for batch in given for part in (batch.split(batch_size) if isinstance(batch, Tensor) else [batch])]
     batches = [tuple(b) if isinstance(b, (list, tuple)) else (b,) for b in parts]
     if not batches or not len(batches[0][0]):
         raise BenchError("there are no images to walk with", "give at least one batch of training images")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 1024        # columns of patches multiplied at a time
+BLOCK = 288         # columns of patches multiplied at a time: few enough that the half below the diagonal is left out
 HELD = 1 << 23      # contributions held at a time
 
 

@@ -284,6 +284,14 @@ def test_memory_is_the_frontier():
         assert len(alive) <= 3 + 3, step.use.tensor  # what the layer reads, and the caller's images
 
 
+def test_no_more_than_batch_size_images_are_run_at_once():
+    given = [X[:5], X[5:]]
+    steps = list(net_of(Chain).walk(given, batch_size=2))
+    assert [[len(x) for x in s.inputs] for s in steps] == [[2, 2, 1, 2]] * len(steps)
+    one, parts = (next(iter(net_of(Chain).walk(X, batch_size=size))) for size in (7, 2))
+    assert torch.equal(torch.cat(one.draw(3)), torch.cat(parts.draw(3)))  # a method's samples do not depend on it
+
+
 def test_a_batch_size_in_the_models_code_ties_the_batches():
     net = net_of(Tied)
     ready = runnable(net.model, net.trace.program, (X[:3],))

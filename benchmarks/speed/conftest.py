@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))  # for photographs.py and table.py
+sys.path.insert(0, str(Path(__file__).parent))  # for growth.py, photographs.py, table.py and ways.py
 from table import Measured, table
 
 FOUND = pytest.StashKey[list[Measured]]()

@@ -4,7 +4,6 @@
 """
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from growth import grows
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "board"))
 from many import fill, many
@@ -20,7 +20,6 @@ from benchbase.board.build import build, load
 from benchbase.board.page.html import render
 
 SIZES = (2500, 5000, 10_000)
-SLACK = 1.6  # times what linear growth from the first size to the last would be
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +32,6 @@ def spent(call: Callable[[], object]) -> float:
     start = time.process_time()
     call()
     return time.process_time() - start
-
-
-def grows(benchmark, name: str, seconds: dict[int, float]) -> None:
-    """Writes down the seconds at each size and the exponent of their growth; fails where it is much more than linear."""
-    first, last = SIZES[0], SIZES[-1]
-    exponent = math.log(seconds[last] / seconds[first]) / math.log(last / first)
-    benchmark.extra_info[name] = {f"{size:,}": f"{value:.2f} s" for size, value in seconds.items()} | {"exponent": exponent}
-    assert seconds[last] <= SLACK * seconds[first] * last / first
 
 
 def test_reading_building_and_drawing_grow_with_the_records(boards, benchmark):

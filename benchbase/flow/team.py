@@ -120,19 +120,21 @@ class Team:
 def joined(among: Among, device: str) -> Iterator[Team]:
     """Meet the others, and let them go at the end. device: that trainings run on, "cpu" or a GPU."""
     import torch
-    from torch import distributed
     from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # torch documents it
     from torch.distributed.rendezvous import rendezvous
+
+    from benchbase.training.ranks import leave, meet
 
     if device != "cpu":
         torch.cuda.set_device(among.local)
     meeting, rank, count = next(rendezvous("env://"))
     own = PrefixStore(f"attempt {among.attempt}", meeting)  # torchrun's keeps the addresses of processes that it has started before
-    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", store=own, rank=rank, world_size=count)
+    meet("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", store=own, rank=rank, world_size=count)
     team = Team(among)
     yield team
     if not team.whole:
         return  # the others wait in a training for what does not come: torchrun ends them when this process ends
     if among.rank == 0:
         team.same(None)
-    distributed.destroy_process_group()
+    del team._words
+    leave()

@@ -6,6 +6,7 @@ a GPU). So a recipe means the same for any number of ranks, up to the order of s
 """
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,24 @@ class Ranks:
         finally:
             for norm in norms:
                 del norm.forward
+
+
+def meet(backend: str, **how: Any) -> None:
+    """Make torch's default process group, so that `leave` can end it. how: where the processes meet, as `init_process_group` takes it.
+
+    torch.distributed.nn keeps the group that is there when it is imported, as its functions' default, for good. DistributedDataParallel
+    imports it; so it is imported while there is none.
+    """
+    import torch.distributed.nn.functional  # noqa: F401 -- see above
+
+    distributed.init_process_group(backend, **how)
+
+
+def leave() -> None:
+    """End torch's process groups, and their threads with them. A thread of gloo's that lets go of a tensor while the interpreter ends aborts the
+    process, which torchrun takes for a failure; so none is left by then, unless the caller holds a group."""
+    distributed.destroy_process_group()
+    gc.collect()
 
 
 def ranks_of(machine: Machine) -> Ranks:

@@ -17,6 +17,7 @@ from benchbase.training.data import load
 from benchbase.training.dataset import Dataset
 from benchbase.training.loop import Checkpoints, train_
 from benchbase.training.machine import Machine
+from benchbase.training.ranks import leave, meet
 from benchbase.training.seeds import Seeds
 from benchbase.training.state import State
 from benchbase.values.recipe import Recipe
@@ -114,7 +115,7 @@ def cases(machine: Machine) -> dict[str, dict[str, Tensor]]:
 def main(folder: Path) -> None:
     """What a rank does: its results into a folder."""
     warnings.simplefilter("error")
-    distributed.init_process_group("gloo")
+    meet("gloo")
     machine = Machine(memory_format="contiguous", ranks=distributed.get_world_size())
     machine.prepare()
     for name, tensors in cases(machine).items():
@@ -123,7 +124,9 @@ def main(folder: Path) -> None:
         trained(machine, callback=Apart())
     except BenchError as error:
         (folder / f"apart-{distributed.get_rank()}").write_text(f"{error.kind}: {error.what}")
-    distributed.destroy_process_group()
+    rank = distributed.get_rank()
+    leave()
+    (folder / f"threads-{rank}").write_text("\n".join(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,14 @@ def test_a_callback_that_pulls_the_ranks_apart_is_named_in_all_of_them(two):
         assert said.startswith("method_error: ") and "differs between the 2 ranks of a training after epoch 1" in said
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are seen in /proc")
+def test_no_thread_that_the_ranks_talk_by_outlives_their_group(two):
+    """One that lets go of a tensor while the interpreter ends aborts the process: a failed rank, after all was done."""
+    for rank in range(2):
+        threads = (two / f"threads-{rank}").read_text().splitlines()
+        assert threads and not [name for name in threads if "gloo" in name], threads
+
+
 def test_ranks_that_have_not_met_train_nothing():
     with pytest.raises(BenchError, match="which have not met"):
         ranks_of(Machine(ranks=2))

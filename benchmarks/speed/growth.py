@@ -1,17 +1,17 @@
 """How a time grows with the size of its task."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 SLACK = 1.6  # times what linear growth from the first size to the last would be
 
 
 def exponent(seconds: Mapping[int, float]) -> float:
-    """The exponent of size in `seconds` (of each size), fitted by least squares to the logarithms of both."""
-    return float(np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0])
+    """The exponent of the size by which the seconds grow from the first size to the last."""
+    (first, least), *_, (last, most) = seconds.items()
+    return math.log(most / least) / math.log(last / first)
 
 
 def grows(benchmark: Any, name: str, seconds: Mapping[int, float]) -> None:

@@ -136,5 +136,5 @@ def joined(among: Among, device: str) -> Iterator[Team]:
         return  # the others wait in a training for what does not come: torchrun ends them when this process ends
     if among.rank == 0:
         team.same(None)
-    del team._words
+    del team._words  # the caller still has the team, and a group that is held does not end
     leave()

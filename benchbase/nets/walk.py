@@ -33,8 +33,9 @@ def walk(net: Net, images: Any, groups: Iterable[Group] | None = None, dense: bo
          to_end: bool = False) -> Generator[Step, None, list[Tensor] | None]:
     """Step through `net.model` in eval mode; stop at every layer that reads channels of `groups` (default: all of `net.groups`).
 
-    images: (n, channels, height, width), or a list of batches; run at most batch_size at a time, so that what an operation writes is still
-    in the processor's cache, or at least in memory already mapped, when the next one reads it.  dense: carry the network as it was beside the pruned one.
+    images: (n, channels, height, width), or a list of such batches; run at most batch_size at a time, so that what an operation writes lies
+    in the cache, or in memory already mapped. A batch that is a tuple of a model's several inputs is run whole.
+    dense: carry the network as it was beside the pruned one.
     Groups that no stop reads come first, without inputs. A group for which `keep` is not called stays whole. The walk ends after the last
     stop, or with to_end=True after the outputs, which the generator returns: the outputs of the pruned network, one a batch.
     Edits of weights take effect as soon as a later operation reads them. Memory: the live values of all images; time: one forward

@@ -116,15 +116,14 @@ def main(folder: Path) -> None:
     """What a rank does: its results into a folder."""
     warnings.simplefilter("error")
     meet("gloo")
-    machine = Machine(memory_format="contiguous", ranks=distributed.get_world_size())
+    rank, machine = distributed.get_rank(), Machine(memory_format="contiguous", ranks=distributed.get_world_size())
     machine.prepare()
     for name, tensors in cases(machine).items():
-        save_file(tensors, folder / f"{name}-{distributed.get_rank()}.safetensors")
+        save_file(tensors, folder / f"{name}-{rank}.safetensors")
     try:
         trained(machine, callback=Apart())
     except BenchError as error:
-        (folder / f"apart-{distributed.get_rank()}").write_text(f"{error.kind}: {error.what}")
-    rank = distributed.get_rank()
+        (folder / f"apart-{rank}").write_text(f"{error.kind}: {error.what}")
     leave()
     (folder / f"threads-{rank}").write_text("\n".join(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
 

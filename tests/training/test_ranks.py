@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from benchbase.errors import BenchError
 from benchbase.training.machine import Machine
-from benchbase.training.ranks import Ranks, normalised, ranks_of
+from benchbase.training.ranks import Ranks, leave, meet, normalised, ranks_of
 
 EXACT = ("plain", "resumed", "masked", "single images")
 
@@ -125,6 +125,6 @@ def test_the_norm_of_a_group_of_one_is_torchs(norm, alone):
 @pytest.fixture
 def alone(tmp_path):
     """A process group of this process."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+    meet("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
     yield
-    torch.distributed.destroy_process_group()
+    leave()

@@ -117,16 +117,17 @@ class Do:
 
     def __call__(self, stage: Stage, label: str = "", **inputs: Any) -> Done:
         key = key_of(stage, inputs)
-        done = self.find(key)
-        if done is not None:
-            self.observe(Event(stage.kind, key, True, 0.0, label, numbers_in(done.info)))
-            return done
-        with self.store.lock(key):
-            started = time.perf_counter()
-            done = self.find(key)
-            cached = done is not None
-            done = done or self._run(stage, key, inputs, label)
-        self.observe(Event(stage.kind, key, cached, time.perf_counter() - started, label, numbers_in(done.info)))
+        done, ran, seconds = self.find(key), False, 0.0
+        if done is None:
+            with self.store.lock(key):
+                started = time.perf_counter()
+                done = self.find(key)
+                ran = done is None
+                done = done or self._run(stage, key, inputs, label)
+            seconds = time.perf_counter() - started
+        if not ran:
+            self.store.tidy(key)
+        self.observe(Event(stage.kind, key, not ran, seconds, label, numbers_in(done.info)))
         return done
 
     def find(self, key: str) -> Done | None:
@@ -148,6 +149,8 @@ class Do:
 
     def _run(self, stage: Stage, key: str, inputs: dict[str, Any], label: str) -> Done:
         if failure := self.failure(key):
+            if failure.kind in LASTING:
+                self.store.forget(key)
             raise failure
         under_way = Running(stage.kind, key, label)
         self.watch(under_way)

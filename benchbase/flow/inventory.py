@@ -7,7 +7,6 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def remove(store: Store, items: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]
     """Remove folders, each under its lock; (what is gone, what a running process holds). Raises BenchError for a store that is read-only."""
     gone, held = [], []
     for item in items:
-        with _try(store, item.key) as free:
+        with store.lock(item.key, wait=False) as free:
             if not free:
                 held.append(item)
                 continue
@@ -100,7 +99,7 @@ def remove(store: Store, items: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]
 def busy(store: Store) -> bool:
     """Whether a running process holds a stage of the store."""
     for path in (store.root / "locks").glob("*.lock"):
-        with _try(store, path.name.removesuffix(".lock")) as free:
+        with store.lock(path.name.removesuffix(".lock"), wait=False) as free:
             if not free:
                 return True
     return False
@@ -128,11 +127,11 @@ def set_aside(store: Store, items: Iterable[Kept]) -> tuple[list[Kept], list[Kep
     """Move stages out of the way, so that they run again; (moved, what a running process holds)."""
     moved, held = [], []
     for item in items:
-        with _try(store, item.key) as free:
+        with store.lock(item.key, wait=False) as free:
             if not free:
                 held.append(item)
                 continue
-            with _writable(store):
+            with store.writable():
                 place = store.root / GONE / f"{item.key}-{uuid.uuid4().hex[:8]}"
                 place.parent.mkdir(exist_ok=True)
                 os.rename(item.folder, place)
@@ -199,7 +198,7 @@ def _published(leaderboards: Iterable[Path]) -> Mapping[str, int]:
 
 def _drop(store: Store, item: Kept) -> None:
     """Out of sight at once, then removed: a process that dies between leaves only what `rubbish` names."""
-    with _writable(store):
+    with store.writable():
         place = store.folder(item.key).with_name(f".{item.key}-{uuid.uuid4().hex[:12]}")
         place.parent.mkdir(exist_ok=True)
         try:
@@ -207,29 +206,3 @@ def _drop(store: Store, item: Kept) -> None:
         except FileNotFoundError:
             return
         shutil.rmtree(place)
-
-
-@contextmanager
-def _try(store: Store, key: str) -> Iterator[bool]:
-    """The lock of `key`, if no one holds it now."""
-    from filelock import FileLock, Timeout
-
-    lock, free = FileLock(store.root / "locks" / f"{key}.lock"), True
-    with _writable(store):
-        (store.root / "locks").mkdir(exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            free = False
-    try:
-        yield free
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _writable(store: Store) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise store.unwritable(error) from None

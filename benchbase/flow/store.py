@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,30 +72,35 @@ class Store:
         Call it under the key's lock: what a process that died has left of this key is removed first.
         """
         folder, aside = self.folder(key), self._aside(key)
-        with self._writable():
+        with self.writable():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            for left in folder.parent.glob(f".{key}-*"):
-                shutil.rmtree(left, ignore_errors=True)
+            self._clear(key)
             aside.mkdir()
         try:
             yield aside
-            with self._writable():
+            with self.writable():
                 self._put(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold the lock of `key`. It is the operating system's, so it goes away with a process that dies."""
-        from filelock import FileLock
+    def lock(self, key: str, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock of `key`. It is the operating system's, so it goes away with a process that dies.
 
-        path = self.root / "locks" / f"{key}.lock"
-        with self._writable():
+        wait: False gives up where another process holds it. Yields whether it is held.
+        """
+        from filelock import FileLock, Timeout
+
+        path, held = self.root / "locks" / f"{key}.lock", True
+        with self.writable():
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path)
-            lock.acquire()
+            try:
+                lock.acquire(blocking=wait)
+            except Timeout:
+                held = False
         try:
-            yield
+            yield held
         finally:
             lock.release()
 
@@ -121,6 +126,25 @@ class Store:
         (folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
+    def tidy(self, key: str) -> None:
+        """Remove what processes that died have left beside a stage that is done: its checkpoint, the folder that it took the place of.
+
+        All stays where another process runs the stage anew, or the store can only be read.
+        """
+        if self.checkpoint(key).exists() or self._asides(key):
+            with suppress(BenchError), self.lock(key, wait=False) as held, self.writable():
+                if held:
+                    self._clear(key)
+                    self.forget(key)
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """What the system refuses in this block is an error of the store."""
+        try:
+            yield
+        except OSError as error:
+            raise self.unwritable(error) from None
+
     def unwritable(self, error: OSError) -> BenchError:
         """The error of a store that takes nothing more: it ends a sweep."""
         return BenchError(f"cannot write to the store: {error.strerror or error}",
@@ -141,12 +165,13 @@ class Store:
     def _aside(self, key: str) -> Path:
         return self.folder(key).with_name(f".{key}-{uuid.uuid4().hex[:12]}")
 
-    @contextmanager
-    def _writable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.unwritable(error) from None
+    def _asides(self, key: str) -> list[Path]:
+        return list(self.root.joinpath(key[:2]).glob(f".{key}-*"))
+
+    def _clear(self, key: str) -> None:
+        """Remove the folders that were to take this key's place, or gave it up. Under the key's lock, none of them is in use."""
+        for left in self._asides(key):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _told(path: Path) -> Any:

@@ -164,7 +164,7 @@ def reporting(path: Path, attack: str) -> tuple[Result, Report]:
         aside = path.with_suffix(".part")
         aside.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
         os.replace(aside, path)
-        print(json.dumps({name: value for name, value in result.items() if isinstance(value, int)}), file=sys.stderr, flush=True)
+        print(json.dumps({name: value for name, value in result.items() if isinstance(value, int)}), *result["wrong"], sep="\n", file=sys.stderr, flush=True)
 
     return before, report
 

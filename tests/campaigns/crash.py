@@ -1,10 +1,11 @@
-"""Attacks on running sweeps: processes killed at random moments, and several runs at once.
+"""Attacks on running sweeps: processes killed at random moments and at each, and several runs at once.
 
     export OMP_NUM_THREADS=1
     python tests/campaigns/crash.py kills --kills 200 --result FILE      kill -9 during sweeps on digits with 2 workers, until each is done
     python tests/campaigns/crash.py rounds --rounds 20 --result FILE     4 runs at once on one store and one leaderboard
+    python tests/campaigns/crash.py moments --result FILE                a small sweep killed before each of its file operations in turn
 
-What came of it is written into FILE, under the attack's name, after every sweep; both go on from what they find there.
+What came of it is written into FILE, under the attack's name, after every sweep; all go on from what they find there.
 Exit code 1 where something was lost.
 """
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,8 +27,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sweeps import GOES_ON, NEVER, Place, Sweep, compared, repeated, warmed
+from sweeps import GOES_ON, NEVER, SWEEP, Place, Sweep, compared, repeated, warmed
 
+SMALL = (("l1-norm",), (*SWEEP, "--epochs", "2", "--finetune-epochs", "1"))
 WAYS = ("all", "all", "all", "parent", "worker", "server")
 SOON = 0.4  # of the time that a sweep takes alone: no process lives longer until its sweep is done, so that the moments are spread over the work
 Result = dict[str, Any]
@@ -125,6 +128,27 @@ def rounds(root: Path, count: int, before: Result, report: Report, runs: int = 4
     return result
 
 
+def moments(root: Path, step: int, before: Result, report: Report) -> Result:
+    """A small sweep in one process, killed before each `step`-th of its file operations in turn, and then given again."""
+    warmed(root, *SMALL)
+    whole = Place(root / "whole", *SMALL)
+    whole.start().ended()
+    want = whole.records()
+    result: Result = {"moments": 0, "step": step, "records_each": len(want), "wrong": [] if want else ["no records of the sweep that nobody killed"], **before}
+    while not result["wrong"]:
+        place, number = Place(root / f"moment-{result['moments']}", *SMALL), 1 + result["moments"] * step
+        first = place.start(dies=number)
+        said = first.ended()
+        if first.code != -signal.SIGKILL:
+            return added(result, {}, compared("the last one", place, want, first.code or 0, said))
+        again = place.start()
+        said = again.ended()
+        result = added(result, {"moments": 1}, compared(f"killed before operation {number}", place, want, again.code or 0, said))
+        report(result)
+        shutil.rmtree(place.root)
+    return result
+
+
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """A folder of the campaign's own, gone afterwards."""
@@ -137,14 +161,15 @@ def folder() -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("attacks", nargs="+", choices=("kills", "rounds"), metavar="ATTACK")
+    parser.add_argument("attacks", nargs="+", choices=("kills", "rounds", "moments"), metavar="ATTACK")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--result", type=Path, required=True)
     asked = parser.parse_args()
     random.seed(asked.seed)
-    run = {"kills": partial(kills, count=asked.kills), "rounds": partial(rounds, count=asked.rounds)}
+    run = {"kills": partial(kills, count=asked.kills), "rounds": partial(rounds, count=asked.rounds), "moments": partial(moments, step=asked.step)}
     wrong = []
     for attack in asked.attacks:
         before, report = reporting(asked.result, attack)

@@ -19,6 +19,7 @@ SWEEP = ("--model", "vgg-digits", "--dataset", "digits", "--seeds", "0", "--epoc
          "--protocol", "one-shot", "--protocol", "finetune", "--protocol", "scratch-e", "--device", "cpu")
 VOLATILE = ("started", "seconds")
 GOES_ON, NEVER = "goes on after epoch", ("cannot be used", "cannot be written", "internal error")  # what a sweep may say, and what it must not
+CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}  # as `sys.addaudithook` calls them
 HANGS = 900.0  # seconds without an end
 FORK = multiprocessing.get_context("fork")
 LOG = "BENCH_CAMPAIGN_LOG"  # names the file in which finished epochs are written down, by every process of a sweep
@@ -33,9 +34,9 @@ class Place:
         named = [part for method in methods for part in ("-m", method)]
         self.command = ["run", *named, *sweep, "--store", str(root / "store"), "--leaderboard", str(root / "board")]
 
-    def start(self, *more: str) -> Sweep:
-        """The sweep, in a group of processes of its own."""
-        return Sweep([*self.command, *more], self.log)
+    def start(self, *more: str, dies: int = 0) -> Sweep:
+        """The sweep, in a group of processes of its own. dies: before which of its file operations it kills itself, from 1; 0 never."""
+        return Sweep([*self.command, *more], self.log, dies)
 
     def records(self) -> dict[str, Any]:
         """Path below the leaderboard -> content, without times. Every file must be whole."""
@@ -91,9 +92,9 @@ class Sweep:
     for users, from a process of its own that imports what they need.
     """
 
-    def __init__(self, arguments: list[str], log: Path) -> None:
+    def __init__(self, arguments: list[str], log: Path, dies: int = 0) -> None:
         self._said = tempfile.NamedTemporaryFile("r", prefix="bench-crash-", errors="replace")
-        self._process = FORK.Process(target=bench, args=(arguments, log, self._said.name))
+        self._process = FORK.Process(target=bench, args=(arguments, log, self._said.name, dies))
         self._process.start()
 
     @property
@@ -162,7 +163,7 @@ def command(pid: int) -> bytes:
         return b""
 
 
-def bench(arguments: list[str], log: Path, said: str) -> None:
+def bench(arguments: list[str], log: Path, said: str, dies: int) -> None:
     """The command, in the process that is to be killed. It and its workers write down epochs as `told` says."""
     os.setsid()
     os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), 2)
@@ -175,7 +176,24 @@ def bench(arguments: list[str], log: Path, said: str) -> None:
     import told  # noqa: F401 -- it does its work by being imported
 
     workers.PRELOADED = ("told", *workers.PRELOADED)
+    if dies:
+        die(log.parent, dies)
     sys.exit(main(arguments))
+
+
+def die(root: Path, before: int) -> None:
+    """Kill this process when it is about to change, for that time, what lies below `root`: a file opened to be written, a folder made or removed,
+    a name given or taken away."""
+    at = 0
+
+    def hook(event: str, given: tuple[Any, ...]) -> None:
+        nonlocal at
+        if event in CHANGES and str(given[0]).startswith(f"{root}{os.sep}") and not (event == "open" and given[2] & os.O_ACCMODE == os.O_RDONLY):
+            at += 1
+            if at == before:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 def warmed(root: Path, methods: tuple[str, ...] = METHODS, sweep: tuple[str, ...] = SWEEP) -> None:

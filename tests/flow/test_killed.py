@@ -1,15 +1,14 @@
 """A process killed before each of its file operations in turn: whatever moment a kill -9 finds, the next run has all and leaves nothing."""
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
+from sweeps import die
 
 from benchbase.errors import BenchError
 from benchbase.flow.checkpoint import read_checkpoint, write_checkpoint
@@ -18,7 +17,6 @@ from benchbase.flow.do import Do, Stage
 from benchbase.flow.store import Store
 from benchbase.training.state import State
 
-OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 EPOCHS = 3
 KEPT = {"versions": {}, "device": {"name": "cpu"}, "key": "", "sweep": "", "seconds": 0.0}
 
@@ -57,17 +55,8 @@ def run(root: Path, rerun: str = "", sweep: str = "", fails: bool = False) -> st
 
 
 def killed(root: Path, before: int, how: dict) -> None:
-    """Run in a process that is killed before it changes a file below `root` for that time; one that gets to its end exits with 0."""
-    at = 0
-
-    def hook(event: str, arguments: tuple) -> None:
-        nonlocal at
-        if event in OPERATIONS and str(arguments[0]).startswith(str(root)) and not (event == "open" and arguments[1] in ("r", "rb")):
-            at += 1
-            if at == before:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
+    """Run in a process that is killed before its operation of that number; one that gets to its end exits with 0."""
+    die(root, before)
     run(root, **how)
 
 

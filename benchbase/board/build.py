@@ -13,6 +13,7 @@ from benchbase.board.reported import Cited
 from benchbase.board.table import Table, tables
 from benchbase.board.tier import tiers_of
 from benchbase.errors import BenchError
+from benchbase.values.written import remove_asides, write_text
 
 if TYPE_CHECKING:
     from benchbase.values.record import Failure, Record
@@ -33,11 +34,11 @@ def build(leaderboard: str | Path, cited: Mapping[str, Cited] | None = None) -> 
     """Write README.md, index.json and index.html beside the records of a leaderboard; return where they are.
 
     They are functions of the records alone, byte for byte; the page also shows what `cited`, method -> its paper, has to say. BenchError for a
-    record that cannot be read or a folder that cannot be written: nothing is half-written then. 40 kB a record in memory, for records of small networks.
+    record that cannot be read or a folder that cannot be written: nothing is half-written then. What processes have left that died over a record
+    is removed, an hour after. 40 kB a record in memory, for records of small networks.
     """
-    from benchbase.values.record import write_text
-
     folder = records_of(leaderboard)
+    remove_asides(folder.parent)
     texts = derived(*_read(folder), cited)
     for name, text in texts.items():
         write_text(folder.parent / name, text)

@@ -13,6 +13,7 @@ from benchbase.board.clean import unclean
 from benchbase.board.finding import Finding, Refused
 from benchbase.errors import BenchError
 from benchbase.values.bounded import json_of
+from benchbase.values.written import ASIDE
 
 if TYPE_CHECKING:
     from benchbase.values.record import Failure, Record
@@ -77,6 +78,8 @@ def _item(path: Path, name: str) -> Item:
     from benchbase.values.record import Failure, Record, parse
 
     match = NAME.fullmatch(path.name)
+    if match is None and ASIDE.fullmatch(path.name):
+        raise Refused("is a record half written, or being written", "`bench leaderboard build` takes it away when it is an hour old")
     if match is None:
         raise Refused("is no record by its name", "records are <key>.json, as `bench run` writes them; take other files away")
     raw = _bounded(path)

@@ -157,7 +157,7 @@ def branch(board: Path, base: str, dry_run: bool) -> Iterator[tuple[Path, str, C
 
 def write(found: Sequence[Copy], board: Path) -> None:
     """Put the files where they go."""
-    from benchbase.values.record import write_text
+    from benchbase.values.written import write_text
 
     for copy in found:
         write_text(board / copy.target, copy.item.raw.decode(), fresh=True)

@@ -6,12 +6,9 @@ source of truth: tables, page and index are derived from them.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +23,7 @@ from benchbase.values.bounded import inside, read_bytes
 from benchbase.values.budget import Budget
 from benchbase.values.digest import digest
 from benchbase.values.record_fields import Failure, Record, scrub
+from benchbase.values.written import is_there, write_text
 
 MAX_BYTES = 32 << 20
 SCHEMA = Path(__file__).with_name("record.schema.json")
@@ -95,7 +93,7 @@ def write(record: Record | Failure, leaderboard: str | Path) -> Path:
     text = to_text(record)
     for n in range(MAX_REPRODUCTIONS):
         path = first.with_name(f"{record.key}.{n}.json") if n else first
-        if not _there(path):
+        if not is_there(path):
             with contextlib.suppress(FileExistsError):
                 write_text(path, text, fresh=True)
                 return path
@@ -110,37 +108,11 @@ def write_again(record: Record, first: Path) -> Path:
     text = to_text(record)
     for n in range(1, MAX_REPRODUCTIONS):
         path = first.with_name(f"{record.key}.{n}.json")
-        if not _there(path):
+        if not is_there(path):
             with contextlib.suppress(FileExistsError):
                 write_text(path, text, fresh=True)
                 return path
     raise BenchError(f"{first} has {MAX_REPRODUCTIONS} reproductions", "move some of them away")
-
-
-def write_text(path: Path, text: str, fresh: bool = False) -> None:
-    """Write a file whole or not at all: aside, fsynced, renamed. fresh: FileExistsError where it exists already."""
-    aside = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        if not (fresh and _linked(aside, path)):
-            os.replace(aside, path)
-            aside = ""
-    except FileExistsError as error:
-        if fresh and path.exists():
-            raise
-        raise _unwritable(path, error) from None
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        if aside:
-            with contextlib.suppress(OSError):
-                os.unlink(aside)
 
 
 def to_text(record: Record | Failure) -> str:
@@ -270,30 +242,3 @@ def _files(path: Path, failed: bool) -> Iterator[Path]:
     for file in sorted(found, key=lambda f: f.as_posix()):
         if (file.parent.name == "failed") == failed:
             yield inside(folder / file, folder)
-
-
-def _linked(aside: str, path: Path) -> bool:
-    """Give the file its name unless it is taken (FileExistsError). False where the file system knows no links."""
-    try:
-        os.link(aside, path)
-        return True
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV):
-            if path.exists():
-                raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
-            return False
-        raise
-
-
-def _there(path: Path) -> bool:
-    """Whether a file is there; BenchError for one in a folder that cannot be looked into."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> BenchError:
-    return BenchError(f"cannot write {path}: {error.strerror or error}", "give a leaderboard folder that can be written")

@@ -42,6 +42,16 @@ def test_writes_readme_index_and_page_beside_the_records(tmp_path):
     assert not [p for p in (tmp_path / "v1").iterdir() if p.name not in ("README.md", "index.json", "index.html", "records")]
 
 
+def test_what_a_killed_run_left_half_written_goes_when_it_is_old(tmp_path):
+    fill(tmp_path)
+    old, young = ((tmp_path / "v1" / path_of(RECORDS[0])).with_name(f".{name}.json.abcdefgh.part") for name in ("old", "young"))
+    for path in (old, young):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    build(tmp_path)
+    assert not old.exists() and young.exists()
+
+
 def test_links_of_the_readme_lead_somewhere(tmp_path):
     import re
     from urllib.parse import unquote

@@ -152,6 +152,13 @@ def stray(b: Board) -> Path:
     return path
 
 
+def half_a_record(b: Board) -> Path:
+    path = b.file()
+    path = path.with_name(f".{path.name[:40]}.abcd_123.part")
+    path.write_text("{")
+    return path
+
+
 def stray_beside_the_records(b: Board) -> Path:
     path = b.folder / "v1" / "notes.txt"
     path.write_text("mine\n")
@@ -241,6 +248,7 @@ TAMPERINGS = {
     "too large": (huge, "larger than"),
     "too deep": (deep, "too deeply"),
     "stray file": (stray, "no record by its name"),
+    "half a record": (half_a_record, "a record half written"),
     "stray file beside the records": (stray_beside_the_records, "no file of a leaderboard"),
     "link": (link, "is a link"),
     "linked folder": (linked_folder, "is a link"),

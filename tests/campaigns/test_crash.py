@@ -1,4 +1,4 @@
-"""Ten kills, two rounds and every fortieth moment: the small part of the campaign that runs every time. What the campaign came to stands in tests/data/crash.json."""
+"""Ten kills, two rounds and every thirtieth moment: the small part of the campaign that runs every time. What the campaign came to stands in tests/data/crash.json."""
 from __future__ import annotations
 
 import json
@@ -11,7 +11,7 @@ CAMPAIGN = Path(crash.__file__)
 
 
 def test_nothing_is_lost(python, tmp_path):
-    ran = python(str(CAMPAIGN), "kills", "rounds", "moments", "--kills", "10", "--rounds", "2", "--step", "40", "--result", str(tmp_path / "result.json"),
+    ran = python(str(CAMPAIGN), "kills", "rounds", "moments", "--kills", "10", "--rounds", "2", "--step", "30", "--result", str(tmp_path / "result.json"),
                  PYTHONPATH=str(CAMPAIGN.parents[2]), TMPDIR=str(tmp_path))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     results = json.loads((tmp_path / "result.json").read_text())

@@ -50,8 +50,8 @@ def stubborn(folder: str) -> object:
 
 def listening(folder: str) -> object:
     def work(index: int) -> None:
-        Path(folder, f"begun-{index}").touch()
         try:
+            Path(folder, f"begun-{index}").touch()
             time.sleep(60)
         except KeyboardInterrupt as stop:
             Path(folder, f"left-{index}").touch()

@@ -77,9 +77,9 @@ def _item(path: Path, name: str) -> Item:
     """The record in a file. Raises Refused with the first reason why it is none."""
     from benchbase.values.record import Failure, Record, parse
 
-    match = NAME.fullmatch(path.name)
-    if match is None and ASIDE.fullmatch(path.name):
+    if ASIDE.fullmatch(path.name):
         raise Refused("is a record half written, or being written", "`bench leaderboard build` takes it away when it is an hour old")
+    match = NAME.fullmatch(path.name)
     if match is None:
         raise Refused("is no record by its name", "records are <key>.json, as `bench run` writes them; take other files away")
     raw = _bounded(path)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,15 +85,7 @@ def unpublished(items: Sequence[Kept]) -> list[Kept]:
 
 def remove(store: Store, items: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
     """Remove folders, each under its lock; (what is gone, what a running process holds). Raises BenchError for a store that is read-only."""
-    gone, held = [], []
-    for item in items:
-        with store.lock(item.key, wait=False) as free:
-            if not free:
-                held.append(item)
-                continue
-            _drop(store, item)
-            gone.append(item)
-    return gone, held
+    return _each_free(store, items, _drop)
 
 
 def busy(store: Store) -> bool:
@@ -125,18 +117,7 @@ def faults(store: Store, items: Iterable[Kept]) -> Iterator[tuple[Kept, str]]:
 
 def set_aside(store: Store, items: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
     """Move stages out of the way, so that they run again; (moved, what a running process holds)."""
-    moved, held = [], []
-    for item in items:
-        with store.lock(item.key, wait=False) as free:
-            if not free:
-                held.append(item)
-                continue
-            with store.writable():
-                place = store.root / GONE / f"{item.key}-{uuid.uuid4().hex[:8]}"
-                place.parent.mkdir(exist_ok=True)
-                os.rename(item.folder, place)
-            moved.append(item)
-    return moved, held
+    return _each_free(store, items, _move)
 
 
 def _found(store: Store) -> Iterator[Kept]:
@@ -196,13 +177,29 @@ def _published(leaderboards: Iterable[Path]) -> Mapping[str, int]:
     return counts
 
 
+def _each_free(store: Store, items: Iterable[Kept], act: Callable[[Store, Kept], None]) -> tuple[list[Kept], list[Kept]]:
+    """Act on each under its lock; (what was acted on, what a running process holds)."""
+    done, held = list[Kept](), list[Kept]()
+    for item in items:
+        with store.lock(item.key, wait=False) as free, store.writable():
+            if free:
+                act(store, item)
+            (done if free else held).append(item)
+    return done, held
+
+
+def _move(store: Store, item: Kept) -> None:
+    place = store.root / GONE / f"{item.key}-{uuid.uuid4().hex[:8]}"
+    place.parent.mkdir(exist_ok=True)
+    os.rename(item.folder, place)
+
+
 def _drop(store: Store, item: Kept) -> None:
     """Out of sight at once, then removed: a process that dies between leaves only what `rubbish` names."""
-    with store.writable():
-        place = store.folder(item.key).with_name(f".{item.key}-{uuid.uuid4().hex[:12]}")
-        place.parent.mkdir(exist_ok=True)
-        try:
-            os.rename(item.folder, place)
-        except FileNotFoundError:
-            return
-        shutil.rmtree(place)
+    place = store.aside(item.key)
+    place.parent.mkdir(exist_ok=True)
+    try:
+        os.rename(item.folder, place)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(place)

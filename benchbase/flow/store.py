@@ -65,13 +65,17 @@ class Store:
                 return None
             raise BenchError(f"cannot read the store: {error.strerror or error}", f"check {self.root}, or name another with --store") from None
 
+    def aside(self, key: str) -> Path:
+        """A new name for what is to take the place of the folder of `key`, or gives it up: what a process that dies leaves there is removed later."""
+        return self.folder(key).with_name(f".{key}-{uuid.uuid4().hex[:12]}")
+
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """A new empty folder that takes the place of the folder of `key` when the block ends well, and goes away when it does not.
 
         Call it under the key's lock: what a process that died has left of this key is removed first.
         """
-        folder, aside = self.folder(key), self._aside(key)
+        folder, aside = self.folder(key), self.aside(key)
         with self.writable():
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._clear(key)
@@ -155,18 +159,15 @@ class Store:
         for path in sorted(p for p in aside.rglob("*") if p.is_file()):
             sync(path)
         sync(aside)
-        old = self._aside(folder.name)
+        old = self.aside(folder.name)
         if folder.exists():
             os.rename(folder, old)
         os.rename(aside, folder)
         sync(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _aside(self, key: str) -> Path:
-        return self.folder(key).with_name(f".{key}-{uuid.uuid4().hex[:12]}")
-
     def _asides(self, key: str) -> list[Path]:
-        return list(self.root.joinpath(key[:2]).glob(f".{key}-*"))
+        return list(self.folder(key).parent.glob(f".{key}-*"))
 
     def _clear(self, key: str) -> None:
         """Remove the folders that were to take this key's place, or gave it up. Under the key's lock, none of them is in use."""

@@ -107,11 +107,17 @@ def added(result: Result, more: Result, wrong: list[str]) -> Result:
     return {**total, "wrong": [*result["wrong"], *wrong]}
 
 
+def undisturbed(root: Path, *which: tuple[str, ...]) -> Place:
+    """A sweep that nobody disturbed, at its end; those after it start warm. which: its methods and arguments."""
+    warmed(root, *which)
+    place = Place(root / "alone", *which)
+    place.start().ended()
+    return place
+
+
 def rounds(root: Path, count: int, before: Result, report: Report, runs: int = 4) -> Result:
     """`runs` runs of one sweep at once on one store and one leaderboard, `count` times, held against one run alone."""
-    warmed(root)
-    alone = Place(root / "alone")
-    alone.start().ended()
+    alone = undisturbed(root)
     want, need = alone.records(), sorted(alone.epochs())
     result: Result = {"rounds": 0, "runs_at_once": runs, "records_each": len(want), "trainings_each": len({key for key, _ in need}),
                       "rounds_that_trained_anything_twice": 0, "wrong": [] if want else ["no records of one run alone"], **before}
@@ -130,10 +136,7 @@ def rounds(root: Path, count: int, before: Result, report: Report, runs: int = 4
 
 def moments(root: Path, step: int, before: Result, report: Report) -> Result:
     """A small sweep in one process, killed before each `step`-th of its file operations in turn, and then given again."""
-    warmed(root, *SMALL)
-    whole = Place(root / "whole", *SMALL)
-    whole.start().ended()
-    want = whole.records()
+    want = undisturbed(root, *SMALL).records()
     result: Result = {"moments": 0, "step": step, "records_each": len(want), "wrong": [] if want else ["no records of the sweep that nobody killed"], **before}
     while not result["wrong"]:
         place, number = Place(root / f"moment-{result['moments']}", *SMALL), 1 + result["moments"] * step

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,20 @@ def die(root: Path, before: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
+
+
+def killed_before(number: int, root: Path, call: Callable[..., object], *given: Any) -> bool:
+    """Whether call(*given), in a process of its own, was killed before its change of that number below `root`; else it came to its end."""
+    process = FORK.Process(target=dying, args=(number, root, call, *given))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
+    return process.exitcode != 0
+
+
+def dying(number: int, root: Path, call: Callable[..., object], *given: Any) -> None:
+    die(root, number)
+    call(*given)
 
 
 def warmed(root: Path, methods: tuple[str, ...] = METHODS, sweep: tuple[str, ...] = SWEEP) -> None:

@@ -1,14 +1,14 @@
 """A process killed before each of its file operations in turn: whatever moment a kill -9 finds, the next run has all and leaves nothing."""
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
-from sweeps import die
+from sweeps import killed_before
 
 from benchbase.errors import BenchError
 from benchbase.flow.checkpoint import read_checkpoint, write_checkpoint
@@ -54,12 +54,6 @@ def run(root: Path, rerun: str = "", sweep: str = "", fails: bool = False) -> st
         return error.kind
 
 
-def killed(root: Path, before: int, how: dict) -> None:
-    """Run in a process that is killed before its operation of that number; one that gets to its end exits with 0."""
-    die(root, before)
-    run(root, **how)
-
-
 def left(root: Path) -> list[Path]:
     """What a store holds that no stage needs."""
     return [*root.glob("??/.*"), *root.glob("checkpoints/*")]
@@ -75,12 +69,8 @@ def test_any_moment_will_do(tmp_path, first, then):
         root = tmp_path / str(before)
         if first is not None:
             run(root, **first)
-        process = get_context("fork").Process(target=killed, args=(root, before, then))
-        process.start()
-        process.join()
-        if process.exitcode == 0:
+        if not killed_before(before, root, partial(run, root, **then)):
             break
-        assert process.exitcode == -signal.SIGKILL
         assert run(root, **then) == want, f"killed before operation {before}"
         assert left(root) == [], f"killed before operation {before}"
     assert before > 20

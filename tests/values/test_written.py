@@ -2,19 +2,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from multiprocessing import get_context
 
 import pytest
-from sweeps import die
+from sweeps import killed_before
 
 from benchbase.values.written import DEAD, remove_asides, write_text
-
-
-def killed(path, before, fresh):
-    die(path.parent, before)
-    write_text(path, "new", fresh)
 
 
 def aged(folder):
@@ -31,14 +24,11 @@ def test_whole_or_not_at_all(tmp_path, fresh):
         path.parent.mkdir()
         if not fresh:
             path.write_text("old")
-        process = get_context("fork").Process(target=killed, args=(path, before, fresh))
-        process.start()
-        process.join()
+        killed = killed_before(before, path.parent, write_text, path, "new", fresh)
         said = path.read_text() if path.exists() else None
         assert said in ((None, "new") if fresh else ("old", "new"))
-        if process.exitcode == 0:
+        if not killed:
             break
-        assert process.exitcode == -signal.SIGKILL
         if said != "new":
             write_text(path, "new", fresh)
         aged(path.parent)
